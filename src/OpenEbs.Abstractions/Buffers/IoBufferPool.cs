@@ -1,0 +1,56 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Numerics;
+
+namespace OpenEbs.Buffers;
+
+/// <summary>Pool of <see cref="IoBuffer"/>s on the pinned object heap, in power-of-two size classes from 4 KiB to 2 MiB. Larger requests
+/// are served unpooled. What is kept idle is bounded.</summary>
+public sealed class IoBufferPool : MemoryPool<byte>
+{
+    private const int MinClassBits = 12;
+    private const int MaxClassBits = 21;
+
+    private readonly ConcurrentQueue<IoBuffer>[] _idle = new ConcurrentQueue<IoBuffer>[MaxClassBits - MinClassBits + 1];
+    private readonly long _maxIdleBytes;
+    private long _idleBytes;
+
+    public IoBufferPool(long maxIdleBytes = 64L << 20)
+    {
+        _maxIdleBytes = maxIdleBytes;
+        for (var i = 0; i < _idle.Length; i++) _idle[i] = new ConcurrentQueue<IoBuffer>();
+    }
+
+    public static new IoBufferPool Shared { get; } = new();
+
+    public override int MaxBufferSize => 64 << 20;
+
+    public override IMemoryOwner<byte> Rent(int minBufferSize = -1) => RentBuffer(minBufferSize <= 0 ? 4096 : minBufferSize);
+
+    /// <summary>A buffer whose <see cref="IoBuffer.Length"/> is exactly <paramref name="lengthBytes"/>; its contents are undefined.</summary>
+    public IoBuffer RentBuffer(int lengthBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(lengthBytes);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(lengthBytes, MaxBufferSize);
+        var bits = ClassBits(lengthBytes);
+        IoBuffer? buffer;
+        if (bits <= MaxClassBits && _idle[bits - MinClassBits].TryDequeue(out buffer)) Interlocked.Add(ref _idleBytes, -buffer.Capacity);
+        else buffer = new IoBuffer(this, GC.AllocateUninitializedArray<byte>(bits <= MaxClassBits ? 1 << bits : lengthBytes, pinned: true));
+        buffer.Lease(lengthBytes);
+        return buffer;
+    }
+
+    internal void Return(IoBuffer buffer)
+    {
+        var bits = ClassBits(buffer.Capacity);
+        if (bits > MaxClassBits || 1 << bits != buffer.Capacity || Volatile.Read(ref _idleBytes) > _maxIdleBytes) return;
+        Interlocked.Add(ref _idleBytes, buffer.Capacity);
+        _idle[bits - MinClassBits].Enqueue(buffer);
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+    }
+
+    private static int ClassBits(int lengthBytes) => Math.Max(MinClassBits, 32 - BitOperations.LeadingZeroCount((uint)Math.Max(lengthBytes, 1) - 1));
+}

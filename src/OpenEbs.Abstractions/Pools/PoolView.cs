@@ -1,0 +1,17 @@
+namespace OpenEbs.Pools;
+
+/// <summary>Storage that a node gives.</summary>
+[GenerateSerializer, Immutable, Alias("openebs.PoolView")]
+public sealed record PoolView
+{
+    [Id(0)] public required string Id { get; init; }
+    [Id(1)] public required string Node { get; init; }
+    [Id(2)] public required string Path { get; init; }
+    [Id(3)] public required long CapacityBytes { get; init; }
+    [Id(4)] public required long FreeBytes { get; init; }
+    [Id(5)] public required int Replicas { get; init; }
+    [Id(6)] public required bool Online { get; init; }
+
+    /// <summary>Why it is not online, for people; empty when it is.</summary>
+    [Id(7)] public string Reason { get; init; } = "";
+}

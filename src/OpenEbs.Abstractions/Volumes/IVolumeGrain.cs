@@ -1,0 +1,53 @@
+using OpenEbs.Buffers;
+using Orleans.Concurrency;
+
+namespace OpenEbs.Volumes;
+
+/// <summary>A volume. Key: the volume's name. Offsets and lengths are bytes, multiples of the volume's logical block length.
+/// Data calls never throw for a reason that the storage has: they answer with an <see cref="IoReply"/>.</summary>
+[Alias("openebs.IVolumeGrain")]
+public interface IVolumeGrain : IGrainWithStringKey
+{
+    /// <summary>Opens the volume if need be and says what a gateway must know. Throws <see cref="VolumeNotFoundException"/>.</summary>
+    [Alias("Attach"), ResponseTimeout("01:00:00")]
+    ValueTask<VolumeAttachment> AttachAsync();
+
+    [Alias("Describe")]
+    ValueTask<VolumeView> DescribeAsync();
+
+    [Alias("Resize")]
+    ValueTask ResizeAsync(long sizeBytes);
+
+    /// <summary>Reads; a reply with status Ok carries exactly <paramref name="lengthBytes"/> bytes, owned by the caller.</summary>
+    [Alias("Read"), ResponseTimeout("01:00:00")]
+    ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes);
+
+    /// <summary>Writes. The caller keeps its own reference to <paramref name="data"/> and releases it when the call has ended.</summary>
+    [Alias("Write"), ResponseTimeout("01:00:00")]
+    ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags);
+
+    /// <summary>Acknowledged when everything acknowledged before is on stable media of every in-sync replica (promise P2).</summary>
+    [Alias("Flush"), ResponseTimeout("01:00:00")]
+    ValueTask<IoReply> FlushAsync();
+
+    /// <summary>Makes the ranges read as zeros and frees their whole 4 KiB blocks.</summary>
+    [Alias("WriteZeroes"), ResponseTimeout("01:00:00")]
+    ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags);
+
+    /// <summary>Atomically compares the first half of <paramref name="compareThenWrite"/> with the volume and, if equal, writes the second
+    /// half there (SBC-3 §5.2).</summary>
+    [Alias("CompareAndWrite"), ResponseTimeout("01:00:00")]
+    ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags);
+
+    /// <summary>At most <paramref name="maxRanges"/> runs that cover the volume from <paramref name="offsetBytes"/> on.</summary>
+    [Alias("ProvisioningStatus"), ResponseTimeout("01:00:00")]
+    ValueTask<IReadOnlyList<ProvisioningRange>> GetProvisioningStatusAsync(long offsetBytes, int maxRanges);
+
+    /// <summary>A gateway reports its sessions on this volume, replacing what it reported before.</summary>
+    [Alias("ReportSessions"), OneWay]
+    ValueTask ReportSessionsAsync(string node, IReadOnlyList<SessionView> sessions);
+
+    /// <summary>Called by the registry only.</summary>
+    [Alias("Delete")]
+    ValueTask DeleteAsync();
+}

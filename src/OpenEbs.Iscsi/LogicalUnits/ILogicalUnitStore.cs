@@ -1,0 +1,95 @@
+using System.Buffers;
+
+namespace OpenEbs.Iscsi.LogicalUnits;
+
+/// <summary>How an I/O on the store behind a logical unit ended; the device server turns each into SCSI status and sense data.</summary>
+public enum StoreIoStatus : byte
+{
+    Ok,
+    OutOfRange,
+
+    /// <summary>No room: DATA PROTECT, SPACE ALLOCATION FAILED WRITE PROTECT (SBC-3 §4.7.3.6).</summary>
+    NoSpace,
+
+    /// <summary>The store could not serve in time: the outcome of a write is unknown. ABORTED COMMAND.</summary>
+    TimedOut,
+
+    /// <summary>No good copy of a block: MEDIUM ERROR, UNRECOVERED READ ERROR.</summary>
+    MediumError,
+
+    /// <summary>COMPARE AND WRITE: MISCOMPARE, with the offset in INFORMATION.</summary>
+    Miscompare,
+
+    /// <summary>The volume is gone: ILLEGAL REQUEST, LOGICAL UNIT NOT SUPPORTED.</summary>
+    Gone,
+}
+
+/// <summary>Outcome of an I/O. Whoever receives it disposes <see cref="Data"/>.</summary>
+public readonly record struct StoreIoResult(StoreIoStatus Status, IMemoryOwner<byte>? Data = null, int MiscompareOffset = 0);
+
+/// <summary>A run of bytes and whether it is mapped.</summary>
+public readonly record struct MappedRange(long OffsetBytes, long LengthBytes, bool Mapped);
+
+/// <summary>Facts of a logical unit that its commands report.</summary>
+public sealed record LogicalUnitFacts
+{
+    public required long SizeBytes { get; init; }
+
+    /// <summary>Logical block length, 512 or 4,096 bytes.</summary>
+    public required int BlockLength { get; init; }
+
+    /// <summary>True when a write may be acknowledged before it is on stable media (WCE).</summary>
+    public required bool WriteCache { get; init; }
+
+    /// <summary>Identifies the volume for ever: VPD 80 serial number and VPD 83 NAA designator are made from it.</summary>
+    public required Guid Uid { get; init; }
+
+    /// <summary>Rises when acknowledged, unflushed writes may have been lost; each session then gets a unit attention.</summary>
+    public long DataLossCount { get; init; }
+}
+
+/// <summary>The store behind one logical unit; offsets and lengths in bytes, whole logical blocks, range already checked. All calls may run
+/// concurrently. Buffers handed in remain the caller's. Ordering: two overlapping calls in flight together may take effect in either order.</summary>
+public interface ILogicalUnitStore
+{
+    /// <summary>Current facts; size changes on resize (then every session owes a unit attention CAPACITY DATA HAS CHANGED).</summary>
+    LogicalUnitFacts Facts { get; }
+
+    ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken);
+
+    /// <summary><paramref name="data"/> was rented from the portal's <see cref="MemoryPool{T}"/>; the first <paramref name="lengthBytes"/> of it count.</summary>
+    ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken);
+
+    ValueTask<StoreIoResult> FlushAsync(CancellationToken cancellationToken);
+
+    /// <summary>Makes the ranges read as zeros and frees their space.</summary>
+    ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, CancellationToken cancellationToken);
+
+    /// <summary>The first half of the data is compared, the second written if equal, atomically.</summary>
+    ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken);
+
+    ValueTask<IReadOnlyList<MappedRange>> GetMappedRangesAsync(long offsetBytes, int maxRanges, CancellationToken cancellationToken);
+}
+
+/// <summary>Who logged in; one per normal session.</summary>
+public sealed record SessionFacts(string InitiatorName, string InitiatorAddress, DateTimeOffset Since);
+
+/// <summary>The targets that a portal offers.</summary>
+public interface ITargetCatalog
+{
+    /// <summary>For SendTargets=All in a discovery session.</summary>
+    ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(CancellationToken cancellationToken);
+
+    /// <summary>The portals through which a target can be reached, as host:port,portal-group-tag. <paramref name="localAddress"/> is the address that the initiator used:
+    /// it must be among them, spelled so (initiators match it as a string).</summary>
+    ValueTask<IReadOnlyList<TargetPortalAddress>> ListPortalsAsync(string targetName, System.Net.IPEndPoint localAddress, CancellationToken cancellationToken);
+
+    /// <summary>Attaches a session to LUN 0 of a target; null when there is no such target.
+    /// The store is told when the session ends by <see cref="ReleaseAsync"/>.</summary>
+    ValueTask<ILogicalUnitStore?> AttachAsync(string targetName, SessionFacts session, CancellationToken cancellationToken);
+
+    ValueTask ReleaseAsync(string targetName, SessionFacts session);
+}
+
+/// <summary>One portal of a target.</summary>
+public readonly record struct TargetPortalAddress(System.Net.IPEndPoint Address, int PortalGroupTag);

@@ -1,0 +1,29 @@
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Replication.Replicas;
+
+/// <summary>The way from a coordinator to one replica. Messages may be lost, delayed, repeated or reordered: an exception (or no answer) says nothing about whether the replica
+/// acted; every call may be made again. Continuations run on the caller's scheduler.</summary>
+public interface IReplicaChannel
+{
+    ValueTask<OpenReply> OpenAsync(OpenRequest request);
+
+    /// <summary>Takes over one reference to <paramref name="request"/>. Order is the caller's affair: it has one or few requests in flight, and the replica applies strictly by seq.</summary>
+    ValueTask<AppendReply> AppendAsync(AppendRequest request);
+
+    /// <summary>Renews the lease, spreads the commit point and, if asked, makes everything applied so far durable.</summary>
+    ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush);
+
+    ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount);
+
+    ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes);
+
+    ValueTask<RebuildReply> RebuildAsync(RebuildRequest request);
+
+    /// <summary>CopyAsync (repair = false) or RepairAsync (repair = true) of the operations in <paramref name="request"/>; its seq has no meaning. Takes over one reference.</summary>
+    ValueTask<RebuildReply> CopyAsync(AppendRequest request, bool repair);
+
+    ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns);
+
+    ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns);
+}

@@ -1,0 +1,92 @@
+using System.Buffers;
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Replication.Replicas;
+
+/// <summary>How a replica answered. Values are on the wire: append only.</summary>
+public enum ReplicaOutcome : byte
+{
+    Ok = 0,
+
+    /// <summary>The replica has seen a higher epoch: the caller is fenced and must stop.</summary>
+    StaleEpoch = 1,
+
+    /// <summary>The replica process restarted since the caller opened it: what it acknowledged before may be gone.</summary>
+    Restarted = 2,
+
+    /// <summary>The batch does not continue the replica's log; <see cref="AppendReply.LastSeq"/> says where it ends.</summary>
+    SeqGap = 3,
+
+    /// <summary>The pool is full; nothing of the batch was applied.</summary>
+    NoSpace = 4,
+
+    /// <summary>A block is bad on media; see <see cref="ReadReply.BadBlock"/>.</summary>
+    BadBlock = 5,
+
+    /// <summary>The replica's store failed; Reason says how.</summary>
+    Failed = 6,
+
+    /// <summary>The replica is rebuilding and cannot answer reads.</summary>
+    NotReadable = 7,
+}
+
+/// <summary>Fences the replica at <paramref name="Epoch"/> and asks what it has.</summary>
+/// <param name="Epoch">The new coordinator's epoch.</param>
+/// <param name="Create">True for a replica that must be created when absent (a new volume's, or one placed anew).</param>
+public sealed record OpenRequest(long Epoch, bool Create);
+
+/// <param name="Outcome">Ok, StaleEpoch or Failed.</param>
+/// <param name="Incarnation">This life of the replica; goes into all later requests.</param>
+/// <param name="Status">What the store has; null unless Ok.</param>
+/// <param name="Reason">For people, when Failed.</param>
+public sealed record OpenReply(ReplicaOutcome Outcome, Guid Incarnation, StoreStatus? Status, string Reason = "");
+
+/// <summary>Each Ok answer grants the caller a read lease of the agreed length, counted by the caller from when it sent the request (design section 4, Lease).</summary>
+/// <param name="Outcome">Ok, StaleEpoch, Restarted, SeqGap, NoSpace or Failed.</param>
+/// <param name="LastSeq">The newest operation that the replica has applied.</param>
+/// <param name="DurableSeq">The newest operation that is on its stable media.</param>
+/// <param name="WritableBytes">Room for further writes.</param>
+/// <param name="Reason">For people, when Failed.</param>
+public readonly record struct AppendReply(ReplicaOutcome Outcome, long LastSeq, long DurableSeq, long WritableBytes, string Reason = "");
+
+/// <summary>Answer to a read; the receiver disposes <see cref="Data"/>.</summary>
+/// <param name="Outcome">Ok, StaleEpoch, Restarted, BadBlock, NotReadable or Failed.</param>
+/// <param name="Data">blockCount x 4,096 bytes when Ok.</param>
+/// <param name="BadBlock">The first bad block, when BadBlock.</param>
+/// <param name="Reason">For people.</param>
+public readonly record struct ReadReply(ReplicaOutcome Outcome, IMemoryOwner<byte>? Data, long BadBlock = -1, string Reason = "");
+
+/// <summary>Operations read back from a replica's log.</summary>
+/// <param name="Outcome">Ok, StaleEpoch, Restarted or Failed (also when the log no longer reaches back so far).</param>
+/// <param name="Batch">Null at the end of the log.</param>
+/// <param name="Reason">For people.</param>
+public sealed record LogReply(ReplicaOutcome Outcome, StoreBatch? Batch, string Reason = "");
+
+/// <summary>One step of bringing a replica level by copying blocks; see <see cref="IReplicaStore"/> for each.</summary>
+public enum RebuildStep : byte
+{
+    /// <summary>TruncateAsync(Seq).</summary>
+    Truncate = 1,
+
+    /// <summary>BeginRebuildAsync(From, Seq as base).</summary>
+    Begin = 2,
+
+    /// <summary>EndRebuildAsync.</summary>
+    End = 3,
+}
+
+/// <param name="Epoch">The coordinator's epoch.</param>
+/// <param name="Incarnation">The replica's life.</param>
+/// <param name="Step">What to do.</param>
+/// <param name="Seq">Argument of Truncate and Begin.</param>
+/// <param name="From">Argument of Begin.</param>
+public sealed record RebuildRequest(long Epoch, Guid Incarnation, RebuildStep Step, long Seq, LogPosition From);
+
+/// <summary>Answer to a rebuild step or a copy.</summary>
+public sealed record RebuildReply(ReplicaOutcome Outcome, StoreStatus? Status, string Reason = "");
+
+/// <summary>Blocks changed on a replica.</summary>
+public sealed record ChangedReply(ReplicaOutcome Outcome, IReadOnlyList<BlockRun> Runs, long NextBlock, string Reason = "");
+
+/// <summary>Allocated and unallocated runs.</summary>
+public sealed record AllocatedReply(ReplicaOutcome Outcome, IReadOnlyList<AllocatedRun> Runs, string Reason = "");

@@ -1,0 +1,35 @@
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Times and limits of a volume coordinator.</summary>
+public sealed record CoordinatorOptions
+{
+    /// <summary>How long a replica's answer entitles the coordinator to serve reads. A new coordinator waits so long before it drops a replica that it could not fence.</summary>
+    public TimeSpan LeaseDuration { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>Part by which clocks of two nodes may run apart; added to the wait of a new coordinator.</summary>
+    public double ClockDrift { get; init; } = 0.05;
+
+    /// <summary>How long calls to a replica may fail or hang before it is dropped from the in-sync set.</summary>
+    public TimeSpan ReplicaTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Time between attempts to call a replica that failed to answer.</summary>
+    public TimeSpan RetryDelay { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Time between attempts to bring a dropped replica back.</summary>
+    public TimeSpan RejoinDelay { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>A background flush makes writes durable so long after they were acknowledged, at the latest.</summary>
+    public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Bytes acknowledged but not durable that start a background flush; at twice as many, writes wait.</summary>
+    public long FlushWindowBytes { get; init; } = 64L << 20;
+
+    /// <summary>Most data in one call to a replica.</summary>
+    public int MaxBatchBytes { get; init; } = 1 << 20;
+
+    /// <summary>Most operations in one call to a replica.</summary>
+    public int MaxBatchOperations { get; init; } = 128;
+
+    /// <summary>Data copied in one step of a rebuild.</summary>
+    public int CopyBytes { get; init; } = 256 << 10;
+}

@@ -1,0 +1,53 @@
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>A replica's standing in its volume's record. Values are stored: append only.</summary>
+public enum ReplicaStanding
+{
+    InSync = 0,
+    Rebuilding = 1,
+    Faulted = 2,
+}
+
+/// <summary>A replica in its volume's record.</summary>
+/// <param name="Id">Names the replica in the whole cluster, for ever: volume uid and a number.</param>
+/// <param name="Pool">The pool that holds it.</param>
+/// <param name="Standing">Whether it has every acknowledged write.</param>
+/// <param name="Created">False until the replica's directory exists for certain; an absent replica that was created is a lost one, never an empty one.</param>
+/// <param name="Reason">For people, why it is not in sync.</param>
+public sealed record ReplicaEntry(string Id, string Pool, ReplicaStanding Standing, bool Created, string Reason = "");
+
+/// <summary>What the metadata store holds of a volume (design section 4). Written by compare-and-swap on every change of membership, never per I/O. Immutable: a change is a new record.</summary>
+public sealed record VolumeRecord
+{
+    public required Guid Uid { get; init; }
+    public required string Name { get; init; }
+    public required long SizeBytes { get; init; }
+
+    /// <summary>Logical block length, 512 or 4,096 bytes.</summary>
+    public required int BlockLength { get; init; }
+    public required bool WriteCache { get; init; }
+    public required int MinInSync { get; init; }
+    public required TimeSpan IoTimeout { get; init; }
+
+    /// <summary>The fence: raised by every opening.</summary>
+    public long Epoch { get; init; }
+    public required IReadOnlyList<ReplicaEntry> Replicas { get; init; }
+
+    /// <summary>How often acknowledged, unflushed writes may have been lost.</summary>
+    public long DataLossCount { get; init; }
+    public bool Deleting { get; init; }
+}
+
+/// <summary>The metadata store as one volume sees it.</summary>
+public interface IVolumeRecordStore
+{
+    /// <summary>The record and its ETag; null when there is none.</summary>
+    ValueTask<(VolumeRecord Record, string ETag)?> LoadAsync();
+
+    /// <summary>Replaces the record if its ETag is still <paramref name="etag"/>; returns the new ETag.</summary>
+    /// <exception cref="VolumeRecordConflictException">Another activation wrote it: the caller is stale. (Only when the store said so; any other exception leaves the outcome unknown.)</exception>
+    ValueTask<string> CompareAndSwapAsync(VolumeRecord record, string etag);
+}
+
+/// <summary>Somebody else wrote the volume's record.</summary>
+public sealed class VolumeRecordConflictException(string message) : Exception(message);
