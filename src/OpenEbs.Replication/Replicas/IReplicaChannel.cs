@@ -6,6 +6,9 @@ namespace OpenEbs.Replication.Replicas;
 /// acted; every call may be made again. Continuations run on the caller's scheduler.</summary>
 public interface IReplicaChannel
 {
+    /// <summary>True when the replica lives in this process: reads prefer it.</summary>
+    bool IsLocal => false;
+
     ValueTask<OpenReply> OpenAsync(OpenRequest request);
 
     /// <summary>Takes over one reference to <paramref name="request"/>. Order is the caller's affair: it has one or few requests in flight, and the replica applies strictly by seq.</summary>
@@ -20,7 +23,8 @@ public interface IReplicaChannel
 
     ValueTask<RebuildReply> RebuildAsync(RebuildRequest request);
 
-    /// <summary>CopyAsync (repair = false) or RepairAsync (repair = true) of the operations in <paramref name="request"/>; its seq has no meaning. Takes over one reference.</summary>
+    /// <summary>CopyAsync (repair = false) or RepairAsync (repair = true) of the operations in <paramref name="request"/>; its FirstSeq is the number of the
+    /// step (see <see cref="RebuildRequest"/>), not a seq. Takes over one reference.</summary>
     ValueTask<RebuildReply> CopyAsync(AppendRequest request, bool repair);
 
     ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns);

@@ -80,7 +80,9 @@ public enum RebuildStep : byte
 /// <param name="Step">What to do.</param>
 /// <param name="Seq">Argument of Truncate and Begin.</param>
 /// <param name="From">Argument of Begin.</param>
-public sealed record RebuildRequest(long Epoch, Guid Incarnation, RebuildStep Step, long Seq, LogPosition From);
+/// <param name="Number">Rises with every rebuild step, copy and repair that the coordinator sends to this replica. The replica carries out each number once, answers a
+/// repeated one with Ok, and refuses lower ones: a delayed message must not truncate or overwrite what came after it.</param>
+public sealed record RebuildRequest(long Epoch, Guid Incarnation, RebuildStep Step, long Seq, LogPosition From, long Number);
 
 /// <summary>Answer to a rebuild step or a copy.</summary>
 public sealed record RebuildReply(ReplicaOutcome Outcome, StoreStatus? Status, string Reason = "");
