@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Runtime.InteropServices;
 
 namespace OpenEbs.Buffers;
 
@@ -9,7 +8,7 @@ namespace OpenEbs.Buffers;
 [Alias("openebs.IoBuffer")]
 public sealed class IoBuffer : IMemoryOwner<byte>
 {
-    private readonly IoBufferPool _pool;
+    private readonly IoBufferPool? _pool;
     private readonly byte[] _array;
     private int _references;
 
@@ -17,6 +16,13 @@ public sealed class IoBuffer : IMemoryOwner<byte>
     {
         _pool = pool;
         _array = array;
+    }
+
+    private IoBuffer(byte[] array)
+    {
+        _array = array;
+        Length = array.Length;
+        _references = 1;
     }
 
     /// <summary>Bytes in use; at most <see cref="Capacity"/>.</summary>
@@ -38,6 +44,7 @@ public sealed class IoBuffer : IMemoryOwner<byte>
     /// <summary>Releases one reference; the last one returns the block to its pool.</summary>
     public void Dispose()
     {
+        if (_pool is null) return;
         var left = Interlocked.Decrement(ref _references);
         if (left == 0) _pool.Return(this);
         else if (left < 0) throw new ObjectDisposedException(nameof(IoBuffer), "The buffer was released more often than it was referenced.");
@@ -51,11 +58,15 @@ public sealed class IoBuffer : IMemoryOwner<byte>
         Length = lengthBytes;
     }
 
+    /// <summary>References not yet released; for tests and diagnostics.</summary>
+    internal int References => Volatile.Read(ref _references);
+
+    /// <summary>A copy that belongs to no pool: releasing it does nothing, so that it stays intact however often it is serialised.</summary>
+    internal IoBuffer CopyUnpooled() => new(Span.ToArray());
+
     internal void Lease(int lengthBytes)
     {
         SetLength(lengthBytes);
         Volatile.Write(ref _references, 1);
     }
-
-    internal ref byte Reference => ref MemoryMarshal.GetArrayDataReference(_array);
 }

@@ -9,12 +9,13 @@ public sealed class IoReply
 {
     public static readonly IoReply Done = new(IoStatus.Ok);
 
-    public IoReply(IoStatus status, IoBuffer? data = null, int miscompareOffset = 0, string detail = "")
+    public IoReply(IoStatus status, IoBuffer? data = null, int miscompareOffset = 0, string detail = "", long factsVersion = 0)
     {
         Status = status;
         Data = data;
         MiscompareOffset = miscompareOffset;
         Detail = detail;
+        FactsVersion = factsVersion;
     }
 
     public IoStatus Status { get; }
@@ -27,4 +28,8 @@ public sealed class IoReply
 
     /// <summary>For people: what was wrong.</summary>
     public string Detail { get; }
+
+    /// <summary>Higher than <see cref="VolumeAttachment.FactsVersion"/> when what <see cref="IVolumeGrain.AttachAsync"/> says has changed since: another activation answered,
+    /// or the volume was resized. Zero when not known.</summary>
+    public long FactsVersion { get; }
 }

@@ -60,4 +60,7 @@ public sealed record VolumeAttachment
     /// initiators a unit attention for each rise.</summary>
     [Id(6)] public long DataLossCount { get; init; }
     [Id(7)] public long Epoch { get; init; }
+
+    /// <summary>Rises whenever anything above changes; every <see cref="IoReply"/> repeats the current one.</summary>
+    [Id(8)] public long FactsVersion { get; init; }
 }

@@ -1,0 +1,52 @@
+using OpenEbs.Volumes;
+using Orleans.Runtime;
+using Orleans.Runtime.Placement;
+
+namespace OpenEbs.Grains.Gateways;
+
+/// <summary>How an attempt to attach ended.</summary>
+internal enum AttachOutcome
+{
+    Attached,
+
+    /// <summary>Try again: no silo answered, or the activation was going away.</summary>
+    Unreachable,
+
+    /// <summary>There is no such volume (any more).</summary>
+    Gone,
+}
+
+/// <summary>Attaches to volumes on behalf of the gateway of this silo, and asks that they be placed here.</summary>
+internal sealed class VolumeAttaching(SiloAddress localSilo, VolumeConnectionOptions options)
+{
+    /// <summary>Request-context key: the silo of the gateway that attaches. A volume that no other gateway uses moves there.</summary>
+    public const string GatewayKey = "openebs.gateway";
+
+    public VolumeConnectionOptions Options => options;
+
+    /// <summary>The outcome, and the attachment with Attached.</summary>
+    public async Task<(AttachOutcome Outcome, VolumeAttachment? Attachment)> TryAttachAsync(IVolumeGrain volume)
+    {
+        RequestContext.Set(IPlacementDirector.PlacementHintKey, localSilo);
+        RequestContext.Set(GatewayKey, localSilo);
+        try
+        {
+            return (AttachOutcome.Attached, await volume.AttachAsync());
+        }
+        catch (VolumeNotFoundException)
+        {
+            return (AttachOutcome.Gone, null);
+        }
+        catch (Exception failure) when (IsTransient(failure))
+        {
+            return (AttachOutcome.Unreachable, null);
+        }
+        finally
+        {
+            RequestContext.Clear();
+        }
+    }
+
+    /// <summary>Whether a failed call says nothing about the volume, so that it may be made again: the silo died, the message was rejected, the activation went away, or the answer is overdue.</summary>
+    public static bool IsTransient(Exception failure) => failure is not (VolumeNotFoundException or ArgumentException or OutOfMemoryException);
+}

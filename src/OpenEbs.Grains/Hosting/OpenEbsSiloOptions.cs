@@ -1,0 +1,48 @@
+using OpenEbs.Grains.Gateways;
+using OpenEbs.Grains.Pools;
+using OpenEbs.Replication.Volumes;
+
+namespace OpenEbs.Grains.Hosting;
+
+/// <summary>What a node tells its silo about itself.</summary>
+public sealed record OpenEbsSiloOptions
+{
+    /// <summary>Unique in the cluster and the same after a restart; also the silo's name.</summary>
+    public required string NodeName { get; init; }
+
+    /// <summary>Pools on this node's disks; none without the storage role.</summary>
+    public IReadOnlyList<PoolOptions> Pools { get; init; } = [];
+
+    /// <summary>iSCSI portal that initiators can reach, host:port; empty without the gateway role.</summary>
+    public string Portal { get; init; } = "";
+
+    /// <summary>Where the control role's REST interface is reached; empty without it.</summary>
+    public string HttpAddress { get; init; } = "";
+
+    /// <summary>storage, gateway, control.</summary>
+    public IReadOnlyList<string> Roles { get; init; } = [];
+
+    /// <summary>Version of the program, for people.</summary>
+    public string Version { get; init; } = "";
+
+    /// <summary>TCP port on which this silo is watched by the others, so that the death of its process is noticed at once; null for none.</summary>
+    public int? SentinelPort { get; init; }
+
+    /// <summary>True: a silo that the cluster declared dead ends its process at once, without flushing or unwinding anything.</summary>
+    public bool ExitWhenDeclaredDead { get; init; } = true;
+
+    /// <summary>True: membership finds a dead silo within about a second instead of ten (a hung one within two instead of sixty).</summary>
+    public bool FastMembership { get; init; } = true;
+
+    /// <summary>True: silos talk through the socket transport with large blocks.</summary>
+    public bool LargeBlockTransport { get; init; }
+
+    /// <summary>Times and limits of volume coordinators.</summary>
+    public CoordinatorOptions Coordinator { get; init; } = new();
+
+    /// <summary>Times of the gateway's connections to volumes.</summary>
+    public VolumeConnectionOptions Connections { get; init; } = new();
+
+    /// <summary>How often the cluster makes sure that every volume is open and nothing is left half created or half deleted.</summary>
+    public TimeSpan KeepInterval { get; init; } = TimeSpan.FromSeconds(10);
+}
