@@ -1,0 +1,73 @@
+using System.CommandLine;
+using OpenEbs.Server.Nodes;
+using OpenEbs.Units;
+
+namespace OpenEbs.Server.Commands;
+
+/// <summary><c>openebs dev</c>: a whole cluster on this machine.</summary>
+internal static class DevCommand
+{
+    public static Command Create()
+    {
+        var data = new Option<string>("--data") { Description = "Directory that keeps everything", DefaultValueFactory = _ => "./data" };
+        var iscsiPort = Port("--iscsi-port", "Port of the iSCSI portal; node i of --nodes listens on this + i", 3260);
+        var httpPort = Port("--http-port", "Port of REST, dashboard and metrics; node i listens on this + i", 8080);
+        var siloPort = Port("--silo-port", "Port of the Orleans silo; node i listens on this + i", 11111);
+        var gatewayPort = Port("--gateway-port", "Port for Orleans clients; node i listens on this + i", 30000);
+        var pools = new Option<int?>("--pools") { Description = "Pools per node [default: 3, or 1 with --nodes]" };
+        var nodes = new Option<int>("--nodes") { Description = "Nodes; with more than one, each is a process of its own that may be killed", DefaultValueFactory = _ => 1 };
+        var restartDelay = new Option<TimeSpan>("--restart-delay")
+        {
+            Description = "How long after its death a node is started again (--nodes)",
+            DefaultValueFactory = _ => TimeSpan.FromSeconds(5),
+            CustomParser = CommandOptions.ParseDuration,
+        };
+        var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
+        var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512 };
+        var logLevel = CommandOptions.LogLevel();
+
+        Between(pools, 1, 64);
+        Between(nodes, 1, 32);
+        blockSize.Validators.Add(result =>
+        {
+            if (CommandOptions.TryGet(result, blockSize, out var value) && value is not (512 or 4096)) result.AddError($"--block-size is {value}; give 512 or 4096.");
+        });
+
+        var command = new Command("dev", "Run a whole cluster on this machine: nothing to install, nothing to configure.")
+        {
+            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, noDemo, blockSize, logLevel,
+        };
+        command.SetAction((parsed, cancellationToken) => DevCluster.RunAsync(
+            new DevOptions
+            {
+                DataDirectory = parsed.GetValue(data)!,
+                IscsiPort = parsed.GetValue(iscsiPort),
+                HttpPort = parsed.GetValue(httpPort),
+                SiloPort = parsed.GetValue(siloPort),
+                OrleansGatewayPort = parsed.GetValue(gatewayPort),
+                Nodes = parsed.GetValue(nodes),
+                PoolsPerNode = parsed.GetValue(pools) ?? (parsed.GetValue(nodes) == 1 ? 3 : 1),
+                RestartDelay = parsed.GetValue(restartDelay),
+                Demo = !parsed.GetValue(noDemo),
+                BlockLength = parsed.GetValue(blockSize),
+                LogLevel = parsed.GetValue(logLevel),
+            },
+            cancellationToken));
+        return command;
+    }
+
+    private static Option<int> Port(string name, string description, int value)
+    {
+        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
+        Between(option, 1, 65535);
+        return option;
+    }
+
+    private static void Between<T>(Option<T> option, int min, int max) => option.Validators.Add(result =>
+    {
+        if (CommandOptions.TryGet(result, option, out var value) && value is int number && (number < min || number > max))
+        {
+            result.AddError($"{option.Name} is {number}; give {min} to {max}.");
+        }
+    });
+}

@@ -1,0 +1,113 @@
+using System.Net;
+
+namespace OpenEbs.Server.Configuration;
+
+/// <summary>What a node does for its cluster.</summary>
+internal enum NodeRole
+{
+    /// <summary>Owns pools and holds replicas.</summary>
+    Storage,
+
+    /// <summary>Offers volumes through an iSCSI portal.</summary>
+    Gateway,
+
+    /// <summary>Answers REST under /api/v1 and shows the Orleans dashboard under /orleans. (Health and metrics are answered by every node.)</summary>
+    Control,
+}
+
+/// <summary>Where the cluster's membership and volume records live.</summary>
+internal enum MetadataStore
+{
+    /// <summary>A file that all nodes of the cluster open: nodes on one machine.</summary>
+    Sqlite,
+}
+
+/// <summary>Configuration of one node: section <c>OpenEbs</c> of appsettings.json or of the file given with --config, or environment variables
+/// <c>OPENEBS__KEY</c> (lists: <c>OPENEBS__POOLS__0__PATH</c>). The environment wins over --config, that over appsettings.json.</summary>
+internal sealed class NodeOptions
+{
+    public const string Section = "OpenEbs";
+
+    /// <summary>Nodes with equal ids and one metadata store are one cluster.</summary>
+    /// <value>openebs</value>
+    public string ClusterId { get; set; } = "openebs";
+
+    /// <summary>Names this node in the cluster; must be unique there and stay the same for the life of the node.</summary>
+    /// <value>The host's name.</value>
+    public string NodeName { get; set; } = Environment.MachineName.ToLowerInvariant();
+
+    /// <summary>Any of storage, gateway, control.</summary>
+    /// <value>All three.</value>
+    public IList<string>? Roles { get; set; }
+
+    /// <summary>Address that the silo, the portal and HTTP listen on. Nothing here asks for a password: keep it to a trusted network.</summary>
+    /// <value>127.0.0.1</value>
+    public string BindAddress { get; set; } = "127.0.0.1";
+
+    /// <summary>Address under which other nodes and initiators reach this node.</summary>
+    /// <value>BindAddress; required when that is 0.0.0.0 or ::.</value>
+    public string? AdvertisedAddress { get; set; }
+
+    /// <summary>Port of the Orleans silo: traffic between nodes.</summary>
+    /// <value>11111</value>
+    public int SiloPort { get; set; } = 11111;
+
+    /// <summary>Port on which the other nodes watch this process, so that its death is noticed at once. 0: none.</summary>
+    /// <value>SiloPort + 50</value>
+    public int? SentinelPort { get; set; }
+
+    /// <summary>Port for Orleans clients (OpenEbs.Client).</summary>
+    /// <value>30000</value>
+    public int OrleansGatewayPort { get; set; } = 30000;
+
+    /// <summary>Port of the iSCSI portal (role gateway).</summary>
+    /// <value>3260</value>
+    public int IscsiPort { get; set; } = 3260;
+
+    /// <summary>Port of REST, dashboard, health and metrics.</summary>
+    /// <value>8080</value>
+    public int HttpPort { get; set; } = 8080;
+
+    /// <summary>Storage that this node gives (role storage).</summary>
+    public IList<PoolOptions> Pools { get; set; } = [];
+
+    /// <summary>The cluster's metadata store.</summary>
+    public MetadataOptions Metadata { get; set; } = new();
+
+    /// <summary>Share of SCSI commands that are traced when OTEL_EXPORTER_OTLP_ENDPOINT is set, 0 to 1.</summary>
+    /// <value>0.01</value>
+    public double TraceRatio { get; set; } = 0.01;
+
+    public bool HasRole(NodeRole role) =>
+        Roles is not { Count: > 0 } || Roles.Any(text => Enum.TryParse<NodeRole>(text, ignoreCase: true, out var parsed) && parsed == role);
+
+    public int EffectiveSentinelPort => SentinelPort ?? SiloPort + 50;
+
+    public IPAddress Bind => IPAddress.Parse(BindAddress);
+
+    public IPAddress Advertised => IPAddress.Parse(AdvertisedAddress ?? BindAddress);
+}
+
+/// <summary>A directory that holds replicas.</summary>
+internal sealed class PoolOptions
+{
+    /// <summary>Names the pool in the whole cluster, for ever; it may move to another node, but never be on two.</summary>
+    public string Id { get; set; } = "";
+
+    /// <summary>Directory; created when absent. Best a disk's file system of its own.</summary>
+    public string Path { get; set; } = "";
+
+    /// <summary>Most bytes that replicas may occupy, such as 500Gi.</summary>
+    /// <value>Absent: what the file system has.</value>
+    public string? Capacity { get; set; }
+}
+
+/// <summary>Where the cluster's metadata lives.</summary>
+internal sealed class MetadataOptions
+{
+    /// <value>sqlite</value>
+    public string Store { get; set; } = "sqlite";
+
+    /// <summary>The SQLite file; created when absent. Must be on a local disk.</summary>
+    public string Path { get; set; } = "";
+}

@@ -1,0 +1,99 @@
+using System.Net;
+using Microsoft.Extensions.Options;
+using OpenEbs.Units;
+
+namespace OpenEbs.Server.Configuration;
+
+/// <summary>Reports every problem of a node's configuration at once, each with its key, its value and the cure.</summary>
+internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
+{
+    public ValidateOptionsResult Validate(string? name, NodeOptions options)
+    {
+        var problems = Problems(options).ToList();
+        return problems.Count == 0 ? ValidateOptionsResult.Success : ValidateOptionsResult.Fail(problems);
+    }
+
+    internal static IEnumerable<string> Problems(NodeOptions options) =>
+        [.. NameProblems(options), .. RoleProblems(options), .. AddressProblems(options), .. PortProblems(options), .. PoolProblems(options), .. MetadataProblems(options)];
+
+    private static IEnumerable<string> NameProblems(NodeOptions options)
+    {
+        if (!IsName(options.ClusterId)) yield return $"ClusterId is '{options.ClusterId}'; use letters, digits, '-', '_' or '.', at most 63";
+        if (!IsName(options.NodeName)) yield return $"NodeName is '{options.NodeName}'; use letters, digits, '-', '_' or '.', at most 63";
+        if (options.TraceRatio is not (>= 0 and <= 1)) yield return $"TraceRatio is {options.TraceRatio}; give a number from 0 (none) to 1 (every command)";
+    }
+
+    private static IEnumerable<string> RoleProblems(NodeOptions options)
+    {
+        foreach (var role in options.Roles ?? [])
+        {
+            if (!Enum.TryParse<NodeRole>(role, ignoreCase: true, out _) || int.TryParse(role, out _))
+            {
+                yield return $"Roles has '{role}'; the roles are storage, gateway and control";
+            }
+        }
+    }
+
+    private static IEnumerable<string> AddressProblems(NodeOptions options)
+    {
+        if (!IPAddress.TryParse(options.BindAddress, out var bind)) yield return $"BindAddress is '{options.BindAddress}'; give an IP address of this host, or 0.0.0.0 for all";
+        if (options.AdvertisedAddress is not { } text)
+        {
+            if (bind is not null && IsAny(bind)) yield return $"AdvertisedAddress is absent, but BindAddress is {bind}; give the IP address at which other nodes reach this one";
+        }
+        else if (!IPAddress.TryParse(text, out var advertised) || IsAny(advertised))
+        {
+            yield return $"AdvertisedAddress is '{text}'; give the IP address at which other nodes and initiators reach this one";
+        }
+    }
+
+    private static IEnumerable<string> PortProblems(NodeOptions options)
+    {
+        (string Key, int Port)[] ports =
+        [
+            ("SiloPort", options.SiloPort), ("OrleansGatewayPort", options.OrleansGatewayPort), ("IscsiPort", options.IscsiPort), ("HttpPort", options.HttpPort),
+            ("SentinelPort", options.EffectiveSentinelPort),
+        ];
+        foreach (var (key, port) in ports)
+        {
+            if (port is < 1 or > 65535 && !(key == "SentinelPort" && port == 0)) yield return $"{key} is {port}; give 1 to 65535";
+        }
+
+        foreach (var same in ports.GroupBy(p => p.Port).Where(g => g.Count() > 1))
+        {
+            yield return $"{string.Join(" and ", same.Select(p => p.Key))} are both {same.Key}; give each a port of its own";
+        }
+    }
+
+    private static IEnumerable<string> PoolProblems(NodeOptions options)
+    {
+        if (options.HasRole(NodeRole.Storage) && options.Pools.Count == 0)
+        {
+            yield return "Pools is empty; the role storage needs at least one: { \"Id\": \"pool-1\", \"Path\": \"/var/lib/openebs/pool-1\" }";
+        }
+
+        for (var i = 0; i < options.Pools.Count; i++)
+        {
+            var pool = options.Pools[i];
+            if (!IsName(pool.Id)) yield return $"Pools:{i}:Id is '{pool.Id}'; give a name unique in the cluster, of letters, digits, '-', '_' or '.'";
+            if (string.IsNullOrWhiteSpace(pool.Path)) yield return $"Pools:{i}:Path is empty; give the pool's directory";
+            if (pool.Capacity is not null && !ByteSize.TryParse(pool.Capacity, out _, out var problem)) yield return $"Pools:{i}:Capacity: {problem}";
+        }
+
+        foreach (var same in options.Pools.GroupBy(p => p.Id, StringComparer.Ordinal).Where(g => g.Count() > 1)) yield return $"Pools has the Id '{same.Key}' twice";
+        foreach (var same in options.Pools.Where(p => !string.IsNullOrWhiteSpace(p.Path)).GroupBy(p => Path.GetFullPath(p.Path)).Where(g => g.Count() > 1))
+        {
+            yield return $"Pools has the Path '{same.Key}' twice";
+        }
+    }
+
+    private static IEnumerable<string> MetadataProblems(NodeOptions options)
+    {
+        if (!Enum.TryParse<MetadataStore>(options.Metadata.Store, ignoreCase: true, out _)) yield return $"Metadata:Store is '{options.Metadata.Store}'; the stores are: sqlite";
+        if (string.IsNullOrWhiteSpace(options.Metadata.Path)) yield return "Metadata:Path is empty; give the SQLite file, such as /var/lib/openebs/openebs.db";
+    }
+
+    private static bool IsName(string text) => text.Length is >= 1 and <= 63 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+
+    private static bool IsAny(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
+}

@@ -1,0 +1,42 @@
+using System.Globalization;
+using OpenEbs.Server.Configuration;
+
+namespace OpenEbs.Server.Nodes;
+
+/// <summary>Options of <c>openebs dev</c>.</summary>
+internal sealed record DevOptions
+{
+    public required string DataDirectory { get; init; }
+    public required int IscsiPort { get; init; }
+    public required int HttpPort { get; init; }
+    public required int SiloPort { get; init; }
+    public required int OrleansGatewayPort { get; init; }
+    public required int Nodes { get; init; }
+    public required int PoolsPerNode { get; init; }
+    public required TimeSpan RestartDelay { get; init; }
+
+    /// <summary>Create a volume named demo when there is none.</summary>
+    public required bool Demo { get; init; }
+
+    /// <summary>Logical block length of that volume.</summary>
+    public required int BlockLength { get; init; }
+    public required LogLevel LogLevel { get; init; }
+
+    public string MetadataPath => Path.Combine(DataDirectory, "openebs.db");
+
+    /// <summary>Configuration of each node. Pools are counted over all nodes, so that the same data serves one node with three pools and three nodes with one.</summary>
+    public IReadOnlyList<NodeOptions> ToNodes() => [.. Enumerable.Range(0, Nodes).Select(index => new NodeOptions
+    {
+        NodeName = string.Create(CultureInfo.InvariantCulture, $"node-{index + 1}"),
+        SiloPort = SiloPort + index,
+        OrleansGatewayPort = OrleansGatewayPort + index,
+        IscsiPort = IscsiPort + index,
+        HttpPort = HttpPort + index,
+        Pools = [.. Enumerable.Range(index * PoolsPerNode + 1, PoolsPerNode).Select(number => new PoolOptions
+        {
+            Id = string.Create(CultureInfo.InvariantCulture, $"pool-{number}"),
+            Path = Path.Combine(Path.GetFullPath(DataDirectory), string.Create(CultureInfo.InvariantCulture, $"pool-{number}")),
+        })],
+        Metadata = new MetadataOptions { Path = Path.GetFullPath(MetadataPath) },
+    })];
+}

@@ -1,0 +1,102 @@
+using System.Net;
+using Microsoft.Extensions.Logging.Console;
+using OpenEbs.Server.Configuration;
+using OpenEbs.Server.Health;
+using OpenEbs.Server.Metadata;
+using OpenEbs.Server.Rest;
+using OpenEbs.Server.Telemetry;
+using Orleans.Configuration;
+using Orleans.Dashboard;
+
+namespace OpenEbs.Server.Nodes;
+
+/// <summary>Puts a node together: silo, portal, HTTP. Hosted services start in the order in which they are registered here and stop in the reverse:
+/// silo (with pools and grains), portal, HTTP.</summary>
+internal static class NodeHost
+{
+    /// <summary>Longest that stopping takes before connections are cut.</summary>
+    private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(10);
+
+    public static WebApplication Build(NodeOptions options, SqliteDataSource metadata, LogLevel logLevel, NodeParent parent)
+    {
+        // Nothing is read from the working directory: NodeOptions is the whole configuration.
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory, ApplicationName = "openebs" });
+        builder.Configuration.Sources.Clear();
+        AddLogging(builder, logLevel);
+        builder.Services.AddSingleton(options);
+        builder.Services.AddSingleton<IHostLifetime>(services => new NodeLifetime(parent, services.GetRequiredService<IHostApplicationLifetime>()));
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = ShutdownTimeout);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Listen(options.Bind, options.HttpPort);
+        });
+
+        builder.UseOrleans(silo => ConfigureSilo(silo, options, metadata));
+        NodeTelemetry.Add(builder, options);
+        builder.Services.AddSingleton<NodeReadiness>();
+        VolumeApi.AddServices(builder.Services);
+
+        var app = builder.Build();
+        app.UseExceptionHandler();
+        app.UseStatusCodePages();
+        HealthEndpoints.Map(app);
+        app.MapPrometheusScrapingEndpoint("/metrics");
+        if (options.HasRole(NodeRole.Control))
+        {
+            VolumeApi.Map(app);
+            app.MapOrleansDashboard("/orleans");
+        }
+
+        return app;
+    }
+
+    private static void ConfigureSilo(ISiloBuilder silo, NodeOptions options, SqliteDataSource metadata)
+    {
+        silo.Configure<ClusterOptions>(cluster =>
+        {
+            cluster.ClusterId = options.ClusterId;
+            cluster.ServiceId = options.ClusterId;
+        });
+        silo.Configure<SiloOptions>(settings => settings.SiloName = options.NodeName);
+        silo.Configure<EndpointOptions>(endpoints =>
+        {
+            endpoints.AdvertisedIPAddress = options.Advertised;
+            endpoints.SiloPort = options.SiloPort;
+            endpoints.GatewayPort = options.OrleansGatewayPort;
+            endpoints.SiloListeningEndpoint = new IPEndPoint(options.Bind, options.SiloPort);
+            endpoints.GatewayListeningEndpoint = new IPEndPoint(options.Bind, options.OrleansGatewayPort);
+        });
+        silo.UseAdoNetClustering(clustering =>
+        {
+            clustering.Invariant = SqliteDataSource.Invariant;
+            clustering.DataSource = metadata;
+        });
+        silo.AddAdoNetGrainStorage("openebs", storage =>
+        {
+            storage.Invariant = SqliteDataSource.Invariant;
+            storage.DataSource = metadata;
+        });
+        silo.UseAdoNetReminderService(reminders =>
+        {
+            reminders.Invariant = SqliteDataSource.Invariant;
+            reminders.DataSource = metadata;
+        });
+        if (options.HasRole(NodeRole.Control)) silo.AddDashboard(dashboard => dashboard.HideTrace = true);
+    }
+
+    private static void AddLogging(WebApplicationBuilder builder, LogLevel logLevel)
+    {
+        builder.Logging.ClearProviders();
+        builder.Logging.SetMinimumLevel(logLevel);
+        // Warns at each start that the server garbage collector is off, which is what we want (orleans.md: no gain, more memory).
+        builder.Logging.AddFilter("Orleans.Runtime.Silo", logLevel < LogLevel.Warning ? logLevel : LogLevel.Error);
+        builder.Logging.AddSimpleConsole(console =>
+        {
+            console.SingleLine = true;
+            console.TimestampFormat = "HH:mm:ss.fff ";
+            console.ColorBehavior = LoggerColorBehavior.Default;
+        });
+        builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+    }
+}

@@ -1,0 +1,3 @@
+using OpenEbs.Server.Commands;
+
+return await OpenEbsCommandLine.RunAsync(args);

@@ -1,0 +1,29 @@
+namespace OpenEbs.Rest;
+
+/// <summary>Storage that a node gives.</summary>
+public sealed record PoolResource
+{
+    /// <summary>Names the pool in the cluster.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>Node that has it.</summary>
+    public required string Node { get; init; }
+
+    /// <summary>Directory on that node.</summary>
+    public required string Path { get; init; }
+
+    /// <summary>Most bytes that replicas may occupy.</summary>
+    public required long CapacityBytes { get; init; }
+
+    /// <summary>Bytes left of these.</summary>
+    public required long FreeBytes { get; init; }
+
+    /// <summary>Number of replicas in it.</summary>
+    public required int ReplicaCount { get; init; }
+
+    /// <summary>Whether it can be used.</summary>
+    public required bool Online { get; init; }
+
+    /// <summary>Why it is not online; empty when it is.</summary>
+    public required string Reason { get; init; }
+}

@@ -1,0 +1,37 @@
+using System.Text.Json.Serialization;
+
+namespace OpenEbs.Rest;
+
+/// <summary>Asks for a new volume. Sending the same request again answers with the volume that exists.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+public sealed record CreateVolumeRequest
+{
+    /// <summary>1 to 63 lower-case letters, digits, '-' or '.', starting and ending with a letter or digit.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Size in bytes, 1 MiB to 64 TiB, a multiple of 4096.</summary>
+    public required long SizeBytes { get; init; }
+
+    /// <summary>Number of replicas, 1 to 7, each on a pool of its own. Default 3.</summary>
+    public int ReplicaCount { get; init; } = 3;
+
+    /// <summary>Logical block length in bytes: 512 (default; 4096 is reported as physical) or 4096.</summary>
+    public int BlockLength { get; init; } = 512;
+
+    /// <summary>False: every write is on stable media of every in-sync replica before it is acknowledged. Default true: like a disk's write cache.</summary>
+    public bool WriteCache { get; init; } = true;
+
+    /// <summary>Fewest in-sync replicas with which the volume serves I/O. Default: 1 for one or two replicas, else the majority.</summary>
+    public int? MinInSync { get; init; }
+
+    /// <summary>Seconds that I/O waits for a volume that cannot serve before it fails, 1 to 86400. Default 60.</summary>
+    public double IoTimeoutSeconds { get; init; } = 60;
+}
+
+/// <summary>Changes a volume.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+public sealed record ResizeVolumeRequest
+{
+    /// <summary>New size in bytes, a multiple of 4096; at least the present one.</summary>
+    public required long SizeBytes { get; init; }
+}

@@ -1,0 +1,79 @@
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Rest;
+
+// Files in this folder are the REST resources; they are compiled into the server and into openebsctl.
+
+/// <summary>A replicated block volume.</summary>
+public sealed record VolumeResource
+{
+    /// <summary>Name, unique in the cluster; also the last part of the target name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Identifies this volume for ever, also after another volume got its name.</summary>
+    public required Guid Uid { get; init; }
+
+    /// <summary>Size in bytes.</summary>
+    public required long SizeBytes { get; init; }
+
+    /// <summary>Number of replicas, each on a pool of its own.</summary>
+    public required int ReplicaCount { get; init; }
+
+    /// <summary>Logical block length in bytes, 512 or 4096.</summary>
+    public required int BlockLength { get; init; }
+
+    /// <summary>True: a write may be acknowledged before it is on stable media, until the next flush. False: every write is on stable media of every in-sync replica.</summary>
+    public required bool WriteCache { get; init; }
+
+    /// <summary>Fewest in-sync replicas with which the volume serves I/O.</summary>
+    public required int MinInSync { get; init; }
+
+    /// <summary>Seconds that I/O waits for a volume that cannot serve before it fails.</summary>
+    public required double IoTimeoutSeconds { get; init; }
+
+    /// <summary>Whether the volume serves I/O: Healthy (all replicas in sync), Degraded (serving with fewer), Opening or Frozen (I/O waits), Deleting.</summary>
+    public required VolumeState State { get; init; }
+
+    /// <summary>Why the volume is Opening or Frozen; empty otherwise.</summary>
+    public required string Reason { get; init; }
+
+    /// <summary>The fence: rises with every opening of the volume.</summary>
+    public required long Epoch { get; init; }
+
+    /// <summary>Node on which the volume's coordinator is active; empty when it is nowhere active.</summary>
+    public required string Coordinator { get; init; }
+
+    /// <summary>iSCSI target name; the volume is its LUN 0.</summary>
+    public required string TargetName { get; init; }
+
+    /// <summary>iSCSI portals through which the volume can be reached, host:port.</summary>
+    public required IReadOnlyList<string> Portals { get; init; }
+
+    /// <summary>Sequence number of the newest operation.</summary>
+    public required long Seq { get; init; }
+
+    /// <summary>All operations up to this one are on stable media of every in-sync replica.</summary>
+    public required long CommitSeq { get; init; }
+
+    /// <summary>The volume's replicas.</summary>
+    public required IReadOnlyList<ReplicaResource> Replicas { get; init; }
+
+    /// <summary>iSCSI sessions on the volume.</summary>
+    public required IReadOnlyList<SessionResource> Sessions { get; init; }
+}
+
+/// <summary>An iSCSI session on a volume.</summary>
+public sealed record SessionResource
+{
+    /// <summary>The initiator's iSCSI name.</summary>
+    public required string Initiator { get; init; }
+
+    /// <summary>The initiator's address, host:port.</summary>
+    public required string Address { get; init; }
+
+    /// <summary>Node whose gateway holds the session.</summary>
+    public required string Node { get; init; }
+
+    /// <summary>When the initiator logged in.</summary>
+    public required DateTimeOffset Since { get; init; }
+}

@@ -1,0 +1,86 @@
+using OpenEbs.Nodes;
+using OpenEbs.Pools;
+using OpenEbs.Replicas;
+using OpenEbs.Rest;
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Server.Rest;
+
+/// <summary>Resources of the grains' views: REST keeps its shape when those change.</summary>
+internal static class ResourceMapping
+{
+    public static VolumeResource ToResource(this VolumeView view) => new()
+    {
+        Name = view.Name,
+        Uid = view.Uid,
+        SizeBytes = view.Spec.SizeBytes,
+        ReplicaCount = view.Spec.Replicas,
+        BlockLength = view.Spec.BlockLength,
+        WriteCache = view.Spec.WriteCache,
+        MinInSync = view.Spec.EffectiveMinInSync,
+        IoTimeoutSeconds = view.Spec.IoTimeout.TotalSeconds,
+        State = view.State,
+        Reason = view.Reason,
+        Epoch = view.Epoch,
+        Coordinator = view.Coordinator,
+        TargetName = view.TargetName,
+        Portals = view.Portals,
+        Seq = view.Seq,
+        CommitSeq = view.CommitSeq,
+        Replicas = [.. view.Replicas.Select(ToResource)],
+        Sessions = [.. view.Sessions.Select(session => new SessionResource
+        {
+            Initiator = session.Initiator,
+            Address = session.Address,
+            Node = session.Node,
+            Since = session.Since,
+        })],
+    };
+
+    public static ReplicaResource ToResource(this ReplicaView view) => new()
+    {
+        Id = view.Id,
+        Volume = view.Volume,
+        Pool = view.Pool,
+        Node = view.Node,
+        State = view.State,
+        Seq = view.Seq,
+        Lag = view.Lag,
+        UsedBytes = view.UsedBytes,
+        Reason = view.Reason,
+    };
+
+    public static PoolResource ToResource(this PoolView view) => new()
+    {
+        Id = view.Id,
+        Node = view.Node,
+        Path = view.Path,
+        CapacityBytes = view.CapacityBytes,
+        FreeBytes = view.FreeBytes,
+        ReplicaCount = view.Replicas,
+        Online = view.Online,
+        Reason = view.Reason,
+    };
+
+    public static NodeResource ToResource(this NodeView view) => new()
+    {
+        Name = view.Name,
+        SiloAddress = view.SiloAddress,
+        Status = view.Status,
+        Roles = view.Roles,
+        Portal = view.Portal,
+        HttpAddress = view.HttpAddress,
+        Pools = view.Pools,
+        Version = view.Version,
+    };
+
+    public static VolumeSpec ToSpec(this CreateVolumeRequest request) => new()
+    {
+        SizeBytes = request.SizeBytes,
+        Replicas = request.ReplicaCount,
+        BlockLength = request.BlockLength,
+        WriteCache = request.WriteCache,
+        MinInSync = request.MinInSync,
+        IoTimeout = TimeSpan.FromSeconds(Math.Clamp(double.IsNaN(request.IoTimeoutSeconds) ? 0 : request.IoTimeoutSeconds, 0, 1e9)),
+    };
+}

@@ -1,0 +1,104 @@
+using Microsoft.AspNetCore.Mvc;
+using OpenEbs.Rest;
+using OpenEbs.Server.Configuration;
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Server.Rest;
+
+/// <summary>REST under <c>/api/v1</c>, with its OpenAPI document at <c>/openapi/v1.json</c>.</summary>
+internal static class VolumeApi
+{
+    private const string Problem = "application/problem+json";
+
+    public static void AddServices(IServiceCollection services)
+    {
+        services.ConfigureHttpJsonOptions(json => RestJson.Configure(json.SerializerOptions));
+        services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        services.AddProblemDetails();
+        services.AddExceptionHandler<RestProblems>();
+        services.AddOpenApi("v1", openApi => openApi.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Info.Title = "OpenEBS on Orleans";
+            document.Info.Version = "v1";
+            document.Info.Description =
+                "Replicated block volumes over iSCSI. Sizes are in bytes. Every error is application/problem+json (RFC 9457) and says what to do in 'detail'; " +
+                "a request with several problems lists them in 'errors'.";
+            return Task.CompletedTask;
+        }));
+    }
+
+    public static void Map(IEndpointRouteBuilder endpoints)
+    {
+        endpoints.MapOpenApi("/openapi/{documentName}.json");
+        var api = endpoints.MapGroup("/api/v1").ProducesProblem(StatusCodes.Status503ServiceUnavailable, Problem);
+        MapVolumes(api);
+        MapViews(api);
+    }
+
+    private static void MapVolumes(RouteGroupBuilder api)
+    {
+        var volumes = api.MapGroup("/volumes").WithTags("Volumes");
+        volumes.MapGet("", ListAsync).WithName("ListVolumes").WithSummary("Lists all volumes.").Produces<VolumeResource[]>();
+        volumes.MapGet("{name}", GetAsync).WithName("GetVolume").WithSummary("Describes a volume.")
+            .Produces<VolumeResource>().ProducesProblem(StatusCodes.Status404NotFound, Problem);
+        volumes.MapPost("", CreateAsync).WithName("CreateVolume").WithSummary("Creates a volume.")
+            .WithDescription("Idempotent: 201 when the volume is new, 200 when it exists with the same spec, 409 when it exists with another one.")
+            .Produces<VolumeResource>(StatusCodes.Status201Created).Produces<VolumeResource>()
+            .ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status409Conflict, Problem);
+        volumes.MapPatch("{name}", ResizeAsync).WithName("ResizeVolume").WithSummary("Resizes a volume.")
+            .WithDescription("Initiators are told by a unit attention; they may have to rescan the device.")
+            .Produces<VolumeResource>().ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status404NotFound, Problem);
+        volumes.MapDelete("{name}", DeleteAsync).WithName("DeleteVolume").WithSummary("Deletes a volume and all its data.")
+            .Produces(StatusCodes.Status204NoContent).ProducesProblem(StatusCodes.Status404NotFound, Problem);
+    }
+
+    private static void MapViews(RouteGroupBuilder api)
+    {
+        api.MapGet("/replicas", async (IGrainFactory grains) => (await Cluster(grains).ListReplicasAsync()).Select(view => view.ToResource()).OrderBy(r => r.Id, StringComparer.Ordinal))
+            .WithName("ListReplicas").WithSummary("Lists the replicas of all volumes.").WithTags("Replicas").Produces<ReplicaResource[]>();
+        api.MapGet("/pools", async (IGrainFactory grains) => (await Cluster(grains).ListPoolsAsync()).Select(view => view.ToResource()).OrderBy(p => p.Id, StringComparer.Ordinal))
+            .WithName("ListPools").WithSummary("Lists the pools of all nodes.").WithTags("Pools").Produces<PoolResource[]>();
+        api.MapGet("/nodes", async (IGrainFactory grains) => (await Cluster(grains).ListNodesAsync()).Select(view => view.ToResource()).OrderBy(n => n.Name, StringComparer.Ordinal))
+            .WithName("ListNodes").WithSummary("Lists the nodes of the cluster.").WithTags("Nodes").Produces<NodeResource[]>();
+        api.MapGet("/version", (NodeOptions options) => new VersionResource { Version = ProgramVersion.Text, ClusterId = options.ClusterId, Node = options.NodeName })
+            .WithName("GetVersion").WithSummary("Says who answers.").WithTags("Nodes").Produces<VersionResource>();
+    }
+
+    private static async Task<IResult> ListAsync(IGrainFactory grains) =>
+        Results.Ok((await Cluster(grains).ListVolumesAsync()).Select(view => view.ToResource()).OrderBy(volume => volume.Name, StringComparer.Ordinal));
+
+    private static async Task<IResult> GetAsync(string name, IGrainFactory grains) =>
+        VolumeName.TryParse(name, out _) ? Results.Ok((await grains.GetGrain<IVolumeGrain>(name).DescribeAsync()).ToResource()) : RestProblems.NotFound(name);
+
+    private static async Task<IResult> CreateAsync([FromBody] CreateVolumeRequest request, IGrainFactory grains)
+    {
+        var spec = request.ToSpec();
+        var problems = spec.Problems().ToList();
+        if (!VolumeName.TryParse(request.Name, out _))
+        {
+            problems.Insert(
+                0, $"name is '{request.Name}'; use 1 to {VolumeName.MaxLength} lower-case letters, digits, '-' or '.', starting and ending with a letter or digit");
+        }
+
+        if (problems.Count > 0) return RestProblems.Invalid(problems);
+        // Between the two calls somebody may create or delete it: then the code is off by one, the outcome is not.
+        var existed = (await Cluster(grains).ListVolumeNamesAsync()).Contains(request.Name);
+        var volume = (await Cluster(grains).CreateVolumeAsync(request.Name, spec)).ToResource();
+        return existed ? Results.Ok(volume) : Results.Created($"/api/v1/volumes/{volume.Name}", volume);
+    }
+
+    private static async Task<IResult> ResizeAsync(string name, [FromBody] ResizeVolumeRequest request, IGrainFactory grains)
+    {
+        if (!VolumeName.TryParse(name, out _)) return RestProblems.NotFound(name);
+        var problems = new VolumeSpec { SizeBytes = request.SizeBytes }.Problems().ToList();
+        if (problems.Count > 0) return RestProblems.Invalid(problems);
+        var volume = grains.GetGrain<IVolumeGrain>(name);
+        await volume.ResizeAsync(request.SizeBytes);
+        return Results.Ok((await volume.DescribeAsync()).ToResource());
+    }
+
+    private static async Task<IResult> DeleteAsync(string name, IGrainFactory grains) =>
+        VolumeName.TryParse(name, out _) && await Cluster(grains).DeleteVolumeAsync(name) ? Results.NoContent() : RestProblems.NotFound(name);
+
+    private static IClusterGrain Cluster(IGrainFactory grains) => grains.GetGrain<IClusterGrain>(0);
+}
