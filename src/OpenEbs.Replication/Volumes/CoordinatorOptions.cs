@@ -9,8 +9,14 @@ public sealed record CoordinatorOptions
     /// <summary>Part by which clocks of two nodes may run apart; added to the wait of a new coordinator.</summary>
     public double ClockDrift { get; init; } = 0.05;
 
-    /// <summary>How long calls to a replica may fail or hang before it is dropped from the in-sync set.</summary>
+    /// <summary>How long calls to a replica may fail outright (its process is gone, say) before it is dropped from the in-sync set. Coming back costs little: its log is matched and continued.</summary>
+    public TimeSpan FailureGrace { get; init; } = TimeSpan.FromMilliseconds(250);
+
+    /// <summary>How long a call to a replica may hang before it is dropped from the in-sync set.</summary>
     public TimeSpan ReplicaTimeout { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>The same for a flush, which a busy disk may take long over.</summary>
+    public TimeSpan FlushTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Time between attempts to call a replica that failed to answer.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromMilliseconds(20);
@@ -29,6 +35,12 @@ public sealed record CoordinatorOptions
 
     /// <summary>Most operations in one call to a replica.</summary>
     public int MaxBatchOperations { get; init; } = 128;
+
+    /// <summary>A read unanswered for so long is asked of a second replica too.</summary>
+    public TimeSpan HedgeDelay { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How often overdue calls and I/O are looked for while there is any.</summary>
+    public TimeSpan WatchInterval { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;

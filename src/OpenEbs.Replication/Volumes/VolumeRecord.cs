@@ -36,6 +36,16 @@ public sealed record VolumeRecord
     /// <summary>How often acknowledged, unflushed writes may have been lost.</summary>
     public long DataLossCount { get; init; }
     public bool Deleting { get; init; }
+
+    public int InSyncCount => Replicas.Count(r => r.Standing == ReplicaStanding.InSync);
+
+    /// <summary>The record with one replica's standing changed; the same record when nothing changes.</summary>
+    public VolumeRecord With(string replicaId, ReplicaStanding standing, string reason)
+    {
+        var old = Replicas.First(r => r.Id == replicaId);
+        var changed = old with { Standing = standing, Reason = reason, Created = true };
+        return old == changed ? this : this with { Replicas = [.. Replicas.Select(r => r.Id == replicaId ? changed : r)] };
+    }
 }
 
 /// <summary>The metadata store as one volume sees it.</summary>

@@ -1,0 +1,382 @@
+using System.Buffers;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Storage.Devices;
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Replication.Replicas;
+
+/// <summary>One life (incarnation) of a replica: guards its store. It refuses callers of a lower epoch (the fence) and those that talk to an earlier life, and applies operations
+/// strictly in order of seq. What the coordinator believes of a replica rests on these checks alone (design section 4).</summary>
+/// <remarks>Not thread-safe: everything runs in one scheduling context, overlapping only across awaits.</remarks>
+public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
+{
+    private readonly Func<bool, ValueTask<IReplicaStore>> _openStore;
+    private readonly MemoryPool<byte> _pool;
+    private readonly ILogger _logger;
+
+    /// <summary>Whatever changes the log, except flushes, happens one at a time.</summary>
+    private readonly AsyncTurn _writeTurn = new();
+    private IReplicaStore? _store;
+    private string? _failure;
+    private bool _closed;
+    private long _lastStepNumber;
+    private long _stepEpoch;
+
+    /// <param name="openStore">Opens the store; its argument says whether an absent one is created.</param>
+    /// <param name="incarnation">A value never used before for this replica.</param>
+    /// <param name="pool">Lends the buffers of reads.</param>
+    /// <param name="logger">Where failures of the store are told.</param>
+    public ReplicaSession(Func<bool, ValueTask<IReplicaStore>> openStore, Guid incarnation, MemoryPool<byte> pool, ILogger logger)
+    {
+        _openStore = openStore;
+        Incarnation = incarnation;
+        _pool = pool;
+        _logger = logger;
+    }
+
+    public Guid Incarnation { get; }
+
+    public bool IsLocal => true;
+
+    /// <summary>What the store has; null before it was opened.</summary>
+    public StoreStatus? Status => _store?.Status;
+
+    /// <summary>Why the replica cannot serve, for people; null when it can.</summary>
+    public string? Failure => _failure;
+
+    internal ReplicaFaults Faults { get; init; } = ReplicaFaults.None;
+
+    public async ValueTask<OpenReply> OpenAsync(OpenRequest request)
+    {
+        await _writeTurn.EnterAsync();
+        try
+        {
+            if (_closed) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, "the replica is closed");
+            _store ??= await _openStore(request.Create);
+            if (_failure is not null) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, _failure);
+            if (request.Epoch < _store.Status.FenceEpoch && !Faults.SkipEpochCheck)
+                return new OpenReply(ReplicaOutcome.StaleEpoch, Incarnation, _store.Status);
+            await _store.SetFenceAsync(request.Epoch);
+            return new OpenReply(ReplicaOutcome.Ok, Incarnation, _store.Status);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (_store is not null) Fail("open", e);
+            return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, e.Message);
+        }
+        finally
+        {
+            _writeTurn.Leave();
+        }
+    }
+
+    public async ValueTask<AppendReply> AppendAsync(AppendRequest request)
+    {
+        await _writeTurn.EnterAsync();
+        try
+        {
+            var refusal = Check(request.Epoch, request.Incarnation);
+            if (refusal is not ReplicaOutcome.Ok) return Reply(refusal);
+            var store = _store!;
+            var last = store.Status.Last.Seq;
+            var batch = request.Batch;
+            if (batch.FirstSeq > last + 1) return Reply(ReplicaOutcome.SeqGap);
+            if (batch.LastSeq > last)
+            {
+                // A repeated request may begin with operations that are here already: apply the rest.
+                var skip = (int)(last + 1 - batch.FirstSeq);
+                await store.AppendAsync(skip == 0 ? batch : new StoreBatch(batch.Epoch, last + 1, batch.Operations[skip..]));
+            }
+
+            store.SetCommit(Math.Min(request.CommitSeq, store.Status.Last.Seq));
+        }
+        catch (StorageFullException)
+        {
+            return Reply(ReplicaOutcome.NoSpace);
+        }
+        catch (IOException e)
+        {
+            return Fail("append", e);
+        }
+        finally
+        {
+            _writeTurn.Leave();
+            request.Dispose();
+        }
+
+        return request.Flush ? await FlushAsync(request.Epoch, request.Incarnation, request.CommitSeq, flush: true) : Reply(ReplicaOutcome.Ok);
+    }
+
+    public async ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush)
+    {
+        var refusal = Check(epoch, incarnation);
+        if (refusal is not ReplicaOutcome.Ok) return Reply(refusal);
+        try
+        {
+            _store!.SetCommit(Math.Min(commitSeq, _store.Status.Last.Seq));
+            if (flush) await _store.FlushAsync();
+        }
+        catch (IOException e)
+        {
+            return Fail("flush", e);
+        }
+
+        return Reply(Check(epoch, incarnation));
+    }
+
+    public async ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount)
+    {
+        var refusal = Check(epoch, incarnation);
+        if (refusal is not ReplicaOutcome.Ok) return new ReadReply(refusal, null, Reason: _failure ?? "");
+        if (_store!.Status.Consistency != ReplicaConsistency.Prefix) return new ReadReply(ReplicaOutcome.NotReadable, null);
+        var lengthBytes = blockCount * VolumeBlocks.BlockBytes;
+        var data = _pool.Rent(lengthBytes);
+        try
+        {
+            await _store.ReadAsync(block, blockCount, data.Memory[..lengthBytes]);
+
+            // The epoch may have been raised while the media was read, and the new coordinator may already have written:
+            // what was read then belongs to no point in time of the caller's epoch.
+            refusal = Check(epoch, incarnation);
+            if (refusal is ReplicaOutcome.Ok)
+            {
+                var reply = new ReadReply(ReplicaOutcome.Ok, data);
+                data = null;
+                return reply;
+            }
+
+            return new ReadReply(refusal, null);
+        }
+        catch (BadBlockException e)
+        {
+            LogBadBlock(e.Block, e.Message);
+            return new ReadReply(ReplicaOutcome.BadBlock, null, e.Block, e.Message);
+        }
+        catch (IOException e)
+        {
+            return new ReadReply(Fail("read", e).Outcome, null, Reason: e.Message);
+        }
+        finally
+        {
+            data?.Dispose();
+        }
+    }
+
+    public async ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes)
+    {
+        var refusal = Check(epoch, incarnation);
+        if (refusal is not ReplicaOutcome.Ok) return new LogReply(refusal, null, _failure ?? "");
+        if (fromSeq <= _store!.Status.LogStart.Seq)
+            return new LogReply(ReplicaOutcome.Failed, null, $"the log begins after seq {_store.Status.LogStart.Seq}; seq {fromSeq} is no longer in it");
+        try
+        {
+            var batch = await _store.ReadLogAsync(fromSeq, maxBytes);
+            refusal = Check(epoch, incarnation);
+            return new LogReply(refusal, refusal is ReplicaOutcome.Ok ? batch : null);
+        }
+        catch (Exception e) when (e is IOException or ArgumentOutOfRangeException)
+        {
+            // The log may have been cut by a checkpoint while it was read; only media errors fail the replica, and those show in its other calls.
+            return new LogReply(ReplicaOutcome.Failed, null, e.Message);
+        }
+    }
+
+    public async ValueTask<RebuildReply> RebuildAsync(RebuildRequest request)
+    {
+        await _writeTurn.EnterAsync();
+        try
+        {
+            if (CheckStep(request.Epoch, request.Incarnation, request.Number) is { } answer) return answer;
+            switch (request.Step)
+            {
+                case RebuildStep.Truncate:
+                    await _store!.TruncateAsync(request.Seq);
+                    break;
+                case RebuildStep.Begin:
+                    await _store!.BeginRebuildAsync(request.From, request.Seq);
+                    break;
+                case RebuildStep.End:
+                    await _store!.EndRebuildAsync();
+                    break;
+                default:
+                    throw new ArgumentOutOfRangeException(nameof(request), request.Step, "Unknown rebuild step.");
+            }
+
+            return Done(request.Epoch, request.Number);
+        }
+        catch (StorageFullException e)
+        {
+            return new RebuildReply(ReplicaOutcome.NoSpace, _store!.Status, e.Message);
+        }
+        catch (Exception e) when (e is IOException or ArgumentOutOfRangeException)
+        {
+            return new RebuildReply(Fail("rebuild", e).Outcome, _store?.Status, e.Message);
+        }
+        finally
+        {
+            _writeTurn.Leave();
+        }
+    }
+
+    public async ValueTask<RebuildReply> CopyAsync(AppendRequest request, bool repair)
+    {
+        await _writeTurn.EnterAsync();
+        try
+        {
+            var number = request.Batch.FirstSeq;
+            if (CheckStep(request.Epoch, request.Incarnation, number) is { } answer) return answer;
+            if (!repair) await _store!.CopyAsync(request.Batch.Operations);
+            else
+            {
+                for (var i = 0; i < request.Batch.Operations.Length; i++)
+                {
+                    var operation = request.Batch.Operations.Span[i];
+                    await _store!.RepairAsync(operation.Block, (int)operation.BlockCount, operation.Data, operation.Checksums);
+                }
+            }
+
+            return Done(request.Epoch, number);
+        }
+        catch (StorageFullException e)
+        {
+            return new RebuildReply(ReplicaOutcome.NoSpace, _store!.Status, e.Message);
+        }
+        catch (IOException e)
+        {
+            return new RebuildReply(Fail("copy", e).Outcome, _store?.Status, e.Message);
+        }
+        finally
+        {
+            _writeTurn.Leave();
+            request.Dispose();
+        }
+    }
+
+    public async ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns)
+    {
+        var refusal = Check(epoch, incarnation);
+        if (refusal is not ReplicaOutcome.Ok) return new ChangedReply(refusal, [], -1, _failure ?? "");
+        try
+        {
+            var changed = await _store!.ListChangedAsync(sinceSeq, fromBlock, maxRuns);
+            return new ChangedReply(Check(epoch, incarnation), changed.Runs, changed.NextBlock);
+        }
+        catch (IOException e)
+        {
+            return new ChangedReply(Fail("list changed blocks", e).Outcome, [], -1, e.Message);
+        }
+    }
+
+    public async ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns)
+    {
+        var refusal = Check(epoch, incarnation);
+        if (refusal is not ReplicaOutcome.Ok) return new AllocatedReply(refusal, [], _failure ?? "");
+        try
+        {
+            var runs = await _store!.ListAllocatedAsync(fromBlock, blockCount, maxRuns);
+            return new AllocatedReply(Check(epoch, incarnation), runs);
+        }
+        catch (IOException e)
+        {
+            return new AllocatedReply(Fail("list allocated blocks", e).Outcome, [], e.Message);
+        }
+    }
+
+    /// <summary>One bounded step of the store's background work; false when there was nothing to do.</summary>
+    public async ValueTask<bool> MaintainAsync()
+    {
+        if (_store is null || _failure is not null || _closed) return false;
+        try
+        {
+            return await _store.MaintainAsync();
+        }
+        catch (StorageFullException)
+        {
+            return false;
+        }
+        catch (IOException e)
+        {
+            Fail("maintain", e);
+            return false;
+        }
+    }
+
+    /// <summary>Closes the store cleanly. Later calls are refused.</summary>
+    public async ValueTask CloseAsync()
+    {
+        await _writeTurn.EnterAsync();
+        try
+        {
+            if (_closed) return;
+            _closed = true;
+            if (_store is null) return;
+            if (_failure is null) await _store.CloseAsync();
+            await _store.DisposeAsync();
+        }
+        catch (IOException e)
+        {
+            Fail("close", e);
+        }
+        finally
+        {
+            _writeTurn.Leave();
+        }
+    }
+
+    /// <summary>Lets go of the store as a killed process would.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (_closed) return;
+        _closed = true;
+        if (_store is not null) await _store.DisposeAsync();
+    }
+
+    private ReplicaOutcome Check(long epoch, Guid incarnation)
+    {
+        if (_closed || _failure is not null) return ReplicaOutcome.Failed;
+
+        // A replica that was never opened in this life knows no fence: its caller opened an earlier one.
+        if (_store is null || incarnation != Incarnation) return ReplicaOutcome.Restarted;
+        return epoch < _store.Status.FenceEpoch && !Faults.SkipEpochCheck ? ReplicaOutcome.StaleEpoch : ReplicaOutcome.Ok;
+    }
+
+    private RebuildReply? CheckStep(long epoch, Guid incarnation, long number)
+    {
+        var refusal = Check(epoch, incarnation);
+        if (refusal is not ReplicaOutcome.Ok) return new RebuildReply(refusal, _store?.Status, _failure ?? "");
+        if (epoch != _stepEpoch) return null;
+        if (number == _lastStepNumber) return new RebuildReply(ReplicaOutcome.Ok, _store!.Status);
+        return number < _lastStepNumber
+            ? new RebuildReply(ReplicaOutcome.Failed, _store!.Status, $"step {number} came after step {_lastStepNumber}")
+            : null;
+    }
+
+    private RebuildReply Done(long epoch, long number)
+    {
+        _stepEpoch = epoch;
+        _lastStepNumber = number;
+        return new RebuildReply(ReplicaOutcome.Ok, _store!.Status);
+    }
+
+    private AppendReply Reply(ReplicaOutcome outcome)
+    {
+        var status = _store?.Status;
+        return status is null
+            ? new AppendReply(outcome, 0, 0, 0, _failure ?? "")
+            : new AppendReply(outcome, status.Last.Seq, status.DurableSeq, status.WritableBytes, _failure ?? "");
+    }
+
+    /// <summary>After an error of the media or the map nothing more is applied: what the store holds is no longer certain until it is opened anew.</summary>
+    private AppendReply Fail(string operation, Exception exception)
+    {
+        _failure ??= exception.Message;
+        LogStoreFailed(operation, exception);
+        return Reply(ReplicaOutcome.Failed);
+    }
+
+    [LoggerMessage(2001, LogLevel.Error, "The replica's store failed to {Operation}; the replica stops until it is opened anew")]
+    private partial void LogStoreFailed(string operation, Exception exception);
+
+    [LoggerMessage(2002, LogLevel.Warning, "Block {Block} is bad and will be repaired from another replica: {Reason}")]
+    private partial void LogBadBlock(long block, string reason);
+}

@@ -1,0 +1,31 @@
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Deliberate breakages of a coordinator, for the test that proves that the simulation's checker catches them. Never set in production.</summary>
+internal sealed record CoordinatorFaults
+{
+    public static readonly CoordinatorFaults None = new();
+
+    /// <summary>Acknowledges a write when one replica has it (breaks P1).</summary>
+    public bool AcknowledgeEarly { get; init; }
+
+    /// <summary>Leaves failed replicas out of the acknowledgement without changing the record (breaks P1).</summary>
+    public bool DropWithoutRecord { get; init; }
+
+    /// <summary>Serves reads without leases (breaks P3).</summary>
+    public bool SkipLease { get; init; }
+
+    /// <summary>Opens without waiting out the predecessor's lease (breaks P3).</summary>
+    public bool SkipLeaseWait { get; init; }
+
+    /// <summary>Lets reads overlap writes in flight (breaks P3).</summary>
+    public bool SkipReadWait { get; init; }
+
+    /// <summary>Acknowledges flushes at once (breaks P2).</summary>
+    public bool SkipFlush { get; init; }
+
+    /// <summary>Takes the replica with the shortest log as source (breaks P1 and P4).</summary>
+    public bool ShortestSource { get; init; }
+
+    /// <summary>Serves without levelling the replicas (breaks P4).</summary>
+    public bool SkipLevelling { get; init; }
+}

@@ -1,0 +1,101 @@
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>The volume's record as its coordinator holds it. Changes are made one after the other; one whose outcome is unknown is settled by reading the record again.</summary>
+internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, TimeSpan retryDelay)
+{
+    private readonly Replicas.AsyncTurn _turn = new();
+    private string _etag = "";
+
+    public VolumeRecord? Record { get; private set; }
+
+    /// <summary>What the metadata store last failed with, for people; null when it works.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>Loads the record and raises its epoch; null when the volume does not exist or is being deleted.</summary>
+    /// <exception cref="VolumeRecordConflictException">Another coordinator opened the volume at the same time.</exception>
+    public async ValueTask<VolumeRecord?> OpenAsync(CancellationToken stop)
+    {
+        while (true)
+        {
+            stop.ThrowIfCancellationRequested();
+            try
+            {
+                var loaded = await store.LoadAsync();
+                Failure = null;
+                if (loaded is null || loaded.Value.Record.Deleting) return null;
+                var opened = loaded.Value.Record with { Epoch = loaded.Value.Record.Epoch + 1 };
+                _etag = await store.CompareAndSwapAsync(opened, loaded.Value.ETag);
+                return Record = opened;
+            }
+            catch (Exception e) when (e is not (VolumeRecordConflictException or OperationCanceledException))
+            {
+                // Whether the epoch was raised is unknown; raising it once more is harmless.
+                Failure = e.Message;
+                await Task.Delay(retryDelay, time, stop);
+            }
+        }
+    }
+
+    /// <summary>Applies <paramref name="change"/> (which may be asked again with a newer record; returning the same record means nothing is to be done).</summary>
+    /// <exception cref="VolumeRecordConflictException">This coordinator is no longer the volume's.</exception>
+    public async ValueTask ChangeAsync(Func<VolumeRecord, VolumeRecord> change, CancellationToken stop)
+    {
+        await _turn.EnterAsync();
+        try
+        {
+            while (true)
+            {
+                stop.ThrowIfCancellationRequested();
+                var current = Record!;
+                var changed = change(current);
+                if (ReferenceEquals(changed, current)) return;
+                try
+                {
+                    _etag = await store.CompareAndSwapAsync(changed, _etag);
+                    Record = changed;
+                    Failure = null;
+                    return;
+                }
+                catch (VolumeRecordConflictException)
+                {
+                    // It may be our own earlier attempt whose answer was lost.
+                    await ReloadAsync(stop);
+                }
+                catch (Exception e) when (e is not OperationCanceledException)
+                {
+                    Failure = e.Message;
+                    await Task.Delay(retryDelay, time, stop);
+                    await ReloadAsync(stop);
+                }
+            }
+        }
+        finally
+        {
+            _turn.Leave();
+        }
+    }
+
+    private async ValueTask ReloadAsync(CancellationToken stop)
+    {
+        while (true)
+        {
+            try
+            {
+                var epoch = Record!.Epoch;
+                var loaded = await store.LoadAsync() ?? throw new VolumeRecordConflictException("the volume's record is gone");
+
+                // Only the coordinator whose epoch the record bears writes it.
+                if (loaded.Record.Epoch != epoch || loaded.Record.Deleting)
+                    throw new VolumeRecordConflictException($"the volume was opened at epoch {loaded.Record.Epoch}, this coordinator is of epoch {epoch}");
+                (Record, _etag) = loaded;
+                Failure = null;
+                return;
+            }
+            catch (Exception e) when (e is not (VolumeRecordConflictException or OperationCanceledException))
+            {
+                Failure = e.Message;
+                await Task.Delay(retryDelay, time, stop);
+            }
+        }
+    }
+}

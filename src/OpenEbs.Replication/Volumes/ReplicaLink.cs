@@ -1,0 +1,385 @@
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Whether a coordinator's operations flow to a replica.</summary>
+internal enum LinkState : byte
+{
+    /// <summary>Unreachable, or being opened, matched and caught up by <see cref="ReplicaRejoin"/>.</summary>
+    Down,
+
+    /// <summary>Operations flow to it as they come.</summary>
+    Live,
+}
+
+/// <summary>What a link tells its coordinator.</summary>
+internal interface ILinkOwner
+{
+    /// <summary>A replica acknowledged or made durable more than before.</summary>
+    void OnProgress();
+
+    /// <summary>A replica went down.</summary>
+    void OnDown(ReplicaLink link);
+
+    /// <summary>A replica has seen a higher epoch.</summary>
+    void OnFenced(string reason);
+}
+
+/// <summary>A coordinator's way to one replica: sends operations in order of seq, one request in flight, everything that queued meanwhile in the next; flushes beside it.</summary>
+internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, ReplicaEntry entry, IReplicaChannel channel)
+{
+    private readonly Queue<LinkStep> _steps = new();
+    private int _life;
+    private bool _pumping;
+    private bool _flushing;
+    private long _flushWanted;
+    private long _stepNumber;
+    private Task? _renewal;
+
+    public ReplicaEntry Entry { get; } = entry;
+
+    public IReplicaChannel Channel { get; } = channel;
+
+    public LinkState State { get; private set; }
+
+    public ReplicaStanding Standing { get; set; } = entry.Standing;
+
+    /// <summary>Acknowledgements need it already though the record does not yet list it in sync.</summary>
+    public bool Joining { get; set; }
+
+    /// <summary>The record change that takes it in is under way: its outcome is unknown, so it must be treated as in sync.</summary>
+    public bool JoinUnsettled { get; set; }
+
+    /// <summary>It is being taken out of the in-sync set.</summary>
+    public bool Dropping { get; set; }
+
+    /// <summary>A <see cref="ReplicaRejoin"/> is at work on it.</summary>
+    public bool Rejoining { get; set; }
+
+    public bool MustAcknowledge => Standing == ReplicaStanding.InSync || Joining;
+
+    public Guid Incarnation { get; set; }
+
+    /// <summary>The next operation to send.</summary>
+    public long NextSeq { get; private set; }
+
+    public long AckedSeq { get; private set; }
+
+    public long DurableSeq { get; private set; }
+
+    public long WritableBytes { get; private set; } = long.MaxValue;
+
+    public long UsedBytes { get; set; }
+
+    /// <summary>Time stamp until which this replica lets the coordinator serve reads.</summary>
+    public long LeaseUntil { get; private set; }
+
+    /// <summary>Time stamp since when calls have failed; 0 when the last one succeeded.</summary>
+    public long FailingSince { get; private set; }
+
+    /// <summary>Time stamp since when it has been down.</summary>
+    public long DownSince { get; private set; } = context.Now;
+
+    /// <summary>Time stamp of the unanswered request, other than a flush; 0 when there is none.</summary>
+    public long InFlightSince { get; private set; }
+
+    /// <summary>Time stamp of the unanswered flush; 0 when there is none.</summary>
+    public long FlushSince { get; private set; }
+
+    /// <summary>Time stamp of the unanswered request for a lease; 0 when there is none.</summary>
+    public long RenewalSince { get; private set; }
+
+    public string Reason { get; set; } = entry.Reason;
+
+    /// <summary>Smoothed time of a read, in time stamp ticks.</summary>
+    public long ReadTicks { get; set; }
+
+    public long NextStepNumber() => ++_stepNumber;
+
+    /// <summary>Operations after <paramref name="lastSeq"/>, which the replica has, flow from now on.</summary>
+    public void GoLive(long lastSeq, long durableSeq)
+    {
+        State = LinkState.Live;
+        NextSeq = lastSeq + 1;
+        AckedSeq = lastSeq;
+        DurableSeq = Math.Min(durableSeq, lastSeq);
+        FailingSince = 0;
+        Reason = "";
+        Kick();
+    }
+
+    public void GoDown(string reason)
+    {
+        Reason = reason;
+        if (State == LinkState.Down) return;
+        State = LinkState.Down;
+        DownSince = context.Now;
+        EndLife();
+
+        // What it acknowledged may be gone with its process; nothing more may rest on it.
+        AckedSeq = Math.Min(AckedSeq, context.AckedSeq);
+        if (!JoinUnsettled) Joining = false;
+        owner.OnDown(this);
+    }
+
+    /// <summary>Sends what there is to send.</summary>
+    public void Kick()
+    {
+        if (State != LinkState.Live || _pumping || !HasWork) return;
+        _pumping = true;
+        _ = PumpAsync(_life);
+    }
+
+    /// <summary>Makes the replica flush until everything up to <paramref name="seq"/> is durable there.</summary>
+    public void Flush(long seq)
+    {
+        _flushWanted = Math.Max(_flushWanted, seq);
+        if (State != LinkState.Live || _flushing || !NeedsFlush) return;
+        _flushing = true;
+        _ = FlushLoopAsync(_life);
+    }
+
+    /// <summary>Asks for a new lease; concurrent callers share one request.</summary>
+    public Task RenewLeaseAsync()
+    {
+        if (_renewal is null || _renewal.IsCompleted) _renewal = RenewAsync(_life);
+        return _renewal;
+    }
+
+    /// <summary>Carries out a step between the operations up to now and those that follow. Fails with <see cref="OperationCanceledException"/> when the replica goes down.</summary>
+    public Task<RebuildReply> RunStepAsync(Func<ValueTask<RebuildReply>> send)
+    {
+        var step = new LinkStep(context.Log.LastSeq, send);
+        if (State != LinkState.Live) throw new OperationCanceledException("The replica went down.");
+        _steps.Enqueue(step);
+        Kick();
+        return step.Reply.Task;
+    }
+
+    /// <summary>Takes what an answer says of the replica; false when it went down or the coordinator is fenced.</summary>
+    public bool Accept(AppendReply reply, long sentAt)
+    {
+        switch (reply.Outcome)
+        {
+            case ReplicaOutcome.Ok:
+                FailingSince = 0;
+                LeaseUntil = Math.Max(LeaseUntil, sentAt + context.Ticks(context.Options.LeaseDuration));
+                WritableBytes = reply.WritableBytes;
+                AckedSeq = Math.Max(AckedSeq, Math.Min(reply.LastSeq, context.Log.LastSeq));
+                DurableSeq = Math.Max(DurableSeq, Math.Min(reply.DurableSeq, AckedSeq));
+                NextSeq = Math.Max(NextSeq, AckedSeq + 1);
+                return true;
+            case ReplicaOutcome.StaleEpoch:
+                owner.OnFenced($"replica {Entry.Id} has seen a higher epoch");
+                return false;
+            case ReplicaOutcome.SeqGap when reply.LastSeq >= AckedSeq:
+                NextSeq = reply.LastSeq + 1;
+                return true;
+            case ReplicaOutcome.NoSpace:
+                WritableBytes = 0;
+                return NoteFailure("its pool is full");
+            case ReplicaOutcome.Restarted:
+                GoDown("it restarted");
+                return false;
+            case ReplicaOutcome.SeqGap:
+                GoDown($"it lost operations: its log ends at {reply.LastSeq}, it had acknowledged {AckedSeq}");
+                return false;
+            case ReplicaOutcome.Failed:
+                GoDown(reply.Reason);
+                return false;
+            default:
+                throw new InvalidOperationException($"A replica answered an append with {reply.Outcome}.");
+        }
+    }
+
+    /// <summary>A call failed outright: false when it has been failing for too long and the link went down.</summary>
+    public bool NoteFailure(string reason)
+    {
+        if (State == LinkState.Down) return false;
+        var now = context.Now;
+        if (FailingSince == 0) FailingSince = now;
+        Reason = reason;
+        if (now - FailingSince < context.Ticks(context.Options.FailureGrace)) return true;
+        GoDown(reason);
+        return false;
+    }
+
+    /// <summary>Something wanted is not durable, and a flush now would make more durable.</summary>
+    private bool NeedsFlush => _flushWanted > DurableSeq && AckedSeq > DurableSeq;
+
+    private bool HasWork => NextSeq <= context.Log.LastSeq || _steps.Count > 0;
+
+    private void EndLife()
+    {
+        _life++;
+        _pumping = _flushing = false;
+        _renewal = null;
+        InFlightSince = FlushSince = RenewalSince = 0;
+        LeaseUntil = 0;
+        while (_steps.TryDequeue(out var step)) step.Reply.TrySetCanceled(CancellationToken.None);
+    }
+
+    private async Task PumpAsync(int life)
+    {
+        try
+        {
+            // Lets the calls that are already queued on the volume join the first request.
+            await Task.Yield();
+            while (life == _life && State == LinkState.Live && !context.IsStopped)
+            {
+                var barrier = _steps.TryPeek(out var step) ? step.AfterSeq : long.MaxValue;
+                if (NextSeq > barrier) await RunAsync(step!, life);
+                else if (NextSeq <= context.Log.LastSeq) await SendAsync(Math.Min(barrier, context.Log.LastSeq), life);
+                else break;
+            }
+        }
+        catch (OperationCanceledException) when (context.IsStopped)
+        {
+        }
+        catch (Exception e) when (life == _life)
+        {
+            GoDown(e.Message);
+        }
+        finally
+        {
+            if (life == _life) _pumping = false;
+        }
+    }
+
+    private async Task SendAsync(long toSeq, int life)
+    {
+        if (NextSeq < context.Log.FirstSeq)
+        {
+            await ReplicaRejoin.ShipAsync(context, this, NextSeq, next => { if (life == _life) NextSeq = Math.Max(NextSeq, next); });
+            return;
+        }
+
+        var options = context.Options;
+        var group = context.Log.Group(NextSeq, toSeq, options.MaxBatchOperations, options.MaxBatchBytes);
+        var request = new AppendRequest(context.Epoch, Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, group.FirstSeq, group.Stored), flush: false, group);
+        var sentAt = context.Now;
+        InFlightSince = sentAt;
+        AppendReply reply;
+        try
+        {
+            reply = await Channel.AppendAsync(request);
+        }
+        catch (Exception e) when (life == _life && !context.IsStopped)
+        {
+            InFlightSince = 0;
+            if (NoteFailure(e.Message)) await context.Delay(options.RetryDelay);
+            return;
+        }
+
+        if (life != _life) return;
+        InFlightSince = 0;
+        if (!Accept(reply, sentAt)) return;
+        if (reply.Outcome != ReplicaOutcome.Ok) await context.Delay(options.RetryDelay);
+        else
+        {
+            owner.OnProgress();
+            Flush(_flushWanted);
+        }
+    }
+
+    private async Task RunAsync(LinkStep step, int life)
+    {
+        RebuildReply reply;
+        InFlightSince = context.Now;
+        try
+        {
+            reply = await step.Send();
+        }
+        catch (Exception e) when (life == _life && !context.IsStopped)
+        {
+            InFlightSince = 0;
+            if (NoteFailure(e.Message)) await context.Delay(context.Options.RetryDelay);
+            return;
+        }
+
+        if (life != _life) return;
+        InFlightSince = 0;
+        switch (reply.Outcome)
+        {
+            case ReplicaOutcome.Ok:
+                FailingSince = 0;
+                goto case ReplicaOutcome.NoSpace;
+            case ReplicaOutcome.NoSpace:
+                _steps.Dequeue();
+                step.Reply.TrySetResult(reply);
+                break;
+            case ReplicaOutcome.StaleEpoch:
+                owner.OnFenced($"replica {Entry.Id} has seen a higher epoch");
+                break;
+            default:
+                GoDown(reply.Reason.Length > 0 ? reply.Reason : $"it answered {reply.Outcome}");
+                break;
+        }
+    }
+
+    private async Task FlushLoopAsync(int life)
+    {
+        try
+        {
+            while (life == _life && NeedsFlush && !context.IsStopped)
+            {
+                var sentAt = FlushSince = context.Now;
+                var reply = await Channel.FlushAsync(context.Epoch, Incarnation, context.CommitSeq, flush: true);
+                if (life != _life) return;
+                FlushSince = 0;
+                if (!Accept(reply, sentAt)) return;
+                owner.OnProgress();
+            }
+        }
+        catch (OperationCanceledException) when (context.IsStopped)
+        {
+        }
+        catch (Exception e) when (life == _life)
+        {
+            // The next request for a flush tries again; a replica that keeps failing goes down by its appends or by the watch.
+            if (NoteFailure(e.Message)) _ = RetryFlushAsync(life);
+        }
+        finally
+        {
+            if (life == _life)
+            {
+                _flushing = false;
+                FlushSince = 0;
+            }
+        }
+    }
+
+    private async Task RetryFlushAsync(int life)
+    {
+        await Task.Delay(context.Options.RetryDelay, context.Time, CancellationToken.None);
+        if (life == _life && !context.IsStopped) Flush(_flushWanted);
+    }
+
+    private async Task RenewAsync(int life)
+    {
+        var sentAt = RenewalSince = context.Now;
+        try
+        {
+            var reply = await Channel.FlushAsync(context.Epoch, Incarnation, context.CommitSeq, flush: false);
+            if (life == _life) Accept(reply, sentAt);
+        }
+        catch (Exception e)
+        {
+            if (life == _life && !context.IsStopped) NoteFailure(e.Message);
+        }
+        finally
+        {
+            if (life == _life) RenewalSince = 0;
+        }
+    }
+
+    private sealed class LinkStep(long afterSeq, Func<ValueTask<RebuildReply>> send)
+    {
+        public long AfterSeq { get; } = afterSeq;
+
+        public Func<ValueTask<RebuildReply>> Send { get; } = send;
+
+        public TaskCompletionSource<RebuildReply> Reply { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

@@ -1,0 +1,308 @@
+using System.Buffers;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Storage;
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Brings one replica back: opens it, matches its log with the volume's, discards what it alone has, sends or copies what it lacks while new operations
+/// already flow to it, and takes it into the in-sync set (design section 4, Rejoin and rebuild).</summary>
+internal sealed partial class ReplicaRejoin(VolumeContext context, ReplicaLink link, ILinkOwner owner)
+{
+    private readonly ILogger _logger = context.Logger;
+
+    private const int RunsPerPage = 256;
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(10);
+
+    /// <summary>Sends operations that the coordinator no longer holds, from a source's log, until the coordinator's own follow on.</summary>
+    /// <exception cref="IOException">The log no longer reaches back so far, or a replica failed.</exception>
+    public static async Task ShipAsync(VolumeContext context, ReplicaLink target, long fromSeq, Action<long> onShipped)
+    {
+        var next = fromSeq;
+        while (next < context.Log.FirstSeq)
+        {
+            context.Stopped.ThrowIfCancellationRequested();
+            var source = context.Source(target) ?? throw new IOException("no in-sync replica is reachable to copy from");
+            var read = await source.Channel.ReadLogAsync(context.Epoch, source.Incarnation, next, context.Options.MaxBatchBytes);
+            if (read.Outcome != ReplicaOutcome.Ok) throw new LogUnavailableException($"replica {source.Entry.Id} cannot send its log from seq {next}: {read.Reason}{read.Outcome}");
+            if (read.Batch is not { } batch) return;
+            using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, batch, flush: false);
+            var reply = await target.Channel.AppendAsync(request.AddReference());
+            if (reply.Outcome != ReplicaOutcome.Ok || reply.LastSeq < batch.LastSeq) throw new IOException($"replica {target.Entry.Id} refused operations from its source: {reply.Outcome} {reply.Reason}");
+            next = batch.LastSeq + 1;
+            onShipped(next);
+        }
+    }
+
+    /// <summary>Tries until the replica is live and in sync, or the coordinator ends. Starts again when it goes down meanwhile.</summary>
+    public async Task RunAsync()
+    {
+        try
+        {
+            while (!context.IsStopped && !(link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync))
+            {
+                try
+                {
+                    if (link.State == LinkState.Live) link.GoDown("it has to join again");
+                    if (await BringLevelAsync()) await JoinAsync();
+                }
+                catch (Exception e) when (e is not VolumeRecordConflictException && !context.IsStopped)
+                {
+                    LogRejoinFailed(link.Entry.Id, e.Message);
+                    link.GoDown(e.Message);
+                }
+
+                if (link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync) break;
+                await context.Delay(context.Options.RejoinDelay);
+            }
+        }
+        catch (VolumeRecordConflictException e)
+        {
+            owner.OnFenced(e.Message);
+        }
+        catch (OperationCanceledException) when (context.IsStopped)
+        {
+        }
+    }
+
+    /// <summary>True when operations flow to the replica and nothing older is missing on it.</summary>
+    private async Task<bool> BringLevelAsync()
+    {
+        // Only a replica that the record never listed as created may start empty: an absent one that was created is lost and must be rebuilt knowingly.
+        var opened = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created || link.Standing != ReplicaStanding.InSync));
+        if (opened.Outcome == ReplicaOutcome.StaleEpoch)
+        {
+            owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");
+            return false;
+        }
+
+        if (opened.Outcome != ReplicaOutcome.Ok || opened.Status is null)
+        {
+            link.Reason = opened.Reason.Length > 0 ? opened.Reason : $"it answered {opened.Outcome}";
+            if (link.Standing == ReplicaStanding.InSync && context.Source(link) is not null) await SetStandingAsync(ReplicaStanding.Faulted, link.Reason);
+            return false;
+        }
+
+        link.Incarnation = opened.Incarnation;
+        link.UsedBytes = opened.Status.UsedBytes;
+        context.History!.LastSeq = context.Log.LastSeq;
+        var match = context.History.Match(opened.Status);
+        var baseSeq = opened.Status.Consistency == ReplicaConsistency.Rebuilding ? opened.Status.RebuildBaseSeq : opened.Status.CommitSeq;
+        if (match is { } seq && seq >= opened.Status.LogStart.Seq)
+        {
+            if (seq < opened.Status.Last.Seq) await TruncateAsync(seq);
+            baseSeq = seq;
+            try
+            {
+                var lastSeq = seq;
+                await ShipAsync(context, link, seq + 1, next => lastSeq = next - 1);
+                LogMatched(link.Entry.Id, seq, lastSeq);
+                link.GoLive(lastSeq, 0);
+                return true;
+            }
+            catch (LogUnavailableException e)
+            {
+                LogLogUnavailable(link.Entry.Id, e.Message);
+            }
+        }
+
+        await RebuildAsync(baseSeq);
+        return link.State == LinkState.Live;
+    }
+
+    private async Task TruncateAsync(long seq)
+    {
+        var request = new RebuildRequest(context.Epoch, link.Incarnation, RebuildStep.Truncate, seq, default, link.NextStepNumber());
+        var reply = await link.Channel.RebuildAsync(request);
+        if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not discard what it alone has: {reply.Outcome} {reply.Reason}");
+    }
+
+    private async Task RebuildAsync(long baseSeq)
+    {
+        if (context.Source(link) is null) throw new IOException("no in-sync replica is reachable to copy from");
+        LogRebuilding(link.Entry.Id, baseSeq);
+        await SetStandingAsync(ReplicaStanding.Rebuilding, "");
+        var from = new LogPosition(context.Epoch, context.Log.LastSeq);
+        var begun = await link.Channel.RebuildAsync(new RebuildRequest(context.Epoch, link.Incarnation, RebuildStep.Begin, baseSeq, from, link.NextStepNumber()));
+        if (begun.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not begin a rebuild: {begun.Outcome} {begun.Reason}");
+        baseSeq = begun.Status!.RebuildBaseSeq;
+        link.GoLive(from.Seq, 0);
+
+        // What the sources are asked for must include every operation that does not flow to the replica by itself.
+        while (context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Live && l.AckedSeq < from.Seq)) await PollAsync();
+        for (long block = 0; block >= 0;)
+        {
+            var source = context.Source(link) ?? throw new IOException("no in-sync replica is reachable to copy from");
+            var (runs, next) = await ListToCopyAsync(source, baseSeq, block);
+            foreach (var run in runs) await CopyRunAsync(run);
+            block = next;
+        }
+
+        var number = link.NextStepNumber();
+        var ended = await link.RunStepAsync(() => link.Channel.RebuildAsync(new RebuildRequest(context.Epoch, link.Incarnation, RebuildStep.End, 0, default, number)));
+        if (ended.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not end the rebuild: {ended.Outcome} {ended.Reason}");
+        LogRebuilt(link.Entry.Id);
+    }
+
+    /// <summary>What changed since the base on the source, and what the replica itself changed since then.</summary>
+    private async Task<(List<BlockRun> Runs, long NextBlock)> ListToCopyAsync(ReplicaLink source, long baseSeq, long fromBlock)
+    {
+        var theirs = await source.Channel.ListChangedAsync(context.Epoch, source.Incarnation, baseSeq, fromBlock, RunsPerPage);
+        if (theirs.Outcome != ReplicaOutcome.Ok) throw new IOException($"replica {source.Entry.Id} could not list what changed: {theirs.Outcome} {theirs.Reason}");
+        var own = await link.Channel.ListChangedAsync(context.Epoch, link.Incarnation, baseSeq, fromBlock, RunsPerPage);
+        if (own.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not list what changed: {own.Outcome} {own.Reason}");
+        var end = Math.Min(End(theirs), End(own));
+        var runs = new List<BlockRun>();
+        foreach (var run in theirs.Runs.Concat(own.Runs).Where(r => r.Block < end).OrderBy(r => r.Block))
+        {
+            var (block, stop) = (run.Block, Math.Min(run.Block + run.BlockCount, end));
+            if (runs.Count > 0 && block <= runs[^1].Block + runs[^1].BlockCount)
+            {
+                var previous = runs[^1];
+                runs[^1] = previous with { BlockCount = Math.Max(previous.BlockCount, stop - previous.Block) };
+            }
+            else
+            {
+                runs.Add(new BlockRun(block, stop - block));
+            }
+        }
+
+        return (runs, end == long.MaxValue ? -1 : end);
+
+        static long End(ChangedReply reply) => reply.NextBlock < 0 ? long.MaxValue : reply.NextBlock;
+    }
+
+    private async Task CopyRunAsync(BlockRun run)
+    {
+        var piece = context.Options.CopyBytes / VolumeBlocks.BlockBytes;
+        for (var block = run.Block; block < run.Block + run.BlockCount; block += piece)
+            await CopyPieceAsync(block, (int)Math.Min(piece, run.Block + run.BlockCount - block));
+    }
+
+    /// <summary>Copies blocks as they are on a source. Held exclusively, they have no write in flight: what is read is acknowledged, and whatever is written later follows the copy
+    /// on the way to the replica.</summary>
+    private async Task CopyPieceAsync(long block, int blockCount)
+    {
+        var range = context.Ranges.Enter(block, blockCount, RangeUse.Exclusive);
+        try
+        {
+            await range.GrantedAsync();
+            var source = context.Source(link) ?? throw new IOException("no in-sync replica is reachable to copy from");
+            var allocated = await source.Channel.ListAllocatedAsync(context.Epoch, source.Incarnation, block, blockCount, blockCount);
+            if (allocated.Outcome != ReplicaOutcome.Ok) throw new IOException($"replica {source.Entry.Id} could not list its blocks: {allocated.Outcome} {allocated.Reason}");
+            foreach (var run in allocated.Runs)
+            {
+                if (run.Mapped) await CopyDataAsync(source, run.Block, (int)run.BlockCount);
+                else await CopyStepAsync(new StoreOperation(OperationKind.Unmap, run.Block, run.BlockCount, default, default), null, repair: false);
+            }
+        }
+        finally
+        {
+            context.Ranges.Exit(range);
+        }
+    }
+
+    private async Task CopyDataAsync(ReplicaLink source, long block, int blockCount)
+    {
+        var read = await source.Channel.ReadAsync(context.Epoch, source.Incarnation, block, blockCount);
+        if (read.Outcome != ReplicaOutcome.Ok)
+        {
+            read.Data?.Dispose();
+            throw new IOException($"replica {source.Entry.Id} could not read blocks from {block} on: {read.Outcome} {read.Reason}");
+        }
+
+        var data = read.Data!.Memory[..(blockCount * VolumeBlocks.BlockBytes)];
+        await CopyStepAsync(new StoreOperation(OperationKind.Write, block, blockCount, data, Checksums(data.Span)), read.Data, repair: false);
+    }
+
+    private Task CopyStepAsync(StoreOperation operation, IMemoryOwner<byte>? owner, bool repair) => SendCopyAsync(context, link, operation, owner, repair);
+
+    /// <summary>Sends blocks to a replica, in its place among the operations; takes over <paramref name="owner"/>.</summary>
+    internal static async Task SendCopyAsync(VolumeContext context, ReplicaLink target, StoreOperation operation, IMemoryOwner<byte>? owner, bool repair)
+    {
+        using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, target.NextStepNumber(), new[] { operation }), flush: false, owner);
+        var reply = await target.RunStepAsync(() => target.Channel.CopyAsync(request.AddReference(), repair));
+        if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not store copied blocks: {reply.Outcome} {reply.Reason}");
+    }
+
+    internal static uint[] Checksums(ReadOnlySpan<byte> data)
+    {
+        var checksums = new uint[data.Length / VolumeBlocks.BlockBytes];
+        for (var i = 0; i < checksums.Length; i++) checksums[i] = Crc32C.Compute(data.Slice(i * VolumeBlocks.BlockBytes, VolumeBlocks.BlockBytes));
+        return checksums;
+    }
+
+    /// <summary>Takes a live replica that misses nothing into the in-sync set.</summary>
+    private async Task JoinAsync()
+    {
+        if (link.Standing == ReplicaStanding.InSync)
+        {
+            // It never left the set: acknowledgements waited for it.
+            owner.OnProgress();
+            return;
+        }
+
+        while (context.Log.LastSeq - link.AckedSeq > context.Options.MaxBatchOperations) await PollAsync();
+
+        // From here on acknowledgements and the commit point need this replica too, so they cannot run ahead of it.
+        link.Joining = true;
+        try
+        {
+            var joinSeq = context.Log.LastSeq;
+            while (link.AckedSeq < joinSeq) await PollAsync();
+            var commitSeq = context.CommitSeq;
+            while (link.DurableSeq < commitSeq)
+            {
+                link.Flush(commitSeq);
+                await PollAsync();
+            }
+
+            link.JoinUnsettled = true;
+            await SetStandingAsync(ReplicaStanding.InSync, "");
+        }
+        finally
+        {
+            link.JoinUnsettled = false;
+            link.Joining = false;
+            owner.OnProgress();
+        }
+
+        LogJoined(link.Entry.Id);
+    }
+
+    private async Task SetStandingAsync(ReplicaStanding standing, string reason)
+    {
+        await context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, standing, reason), context.Stopped);
+        link.Standing = standing;
+        owner.OnProgress();
+    }
+
+    private async Task PollAsync()
+    {
+        if (link.State != LinkState.Live) throw new IOException(link.Reason);
+        await context.Delay(Poll);
+        if (link.State != LinkState.Live) throw new IOException(link.Reason);
+    }
+
+    [LoggerMessage(2101, LogLevel.Information, "Replica {Replica} matches up to seq {Seq} and was sent operations up to {LastSeq}")]
+    private partial void LogMatched(string replica, long seq, long lastSeq);
+
+    [LoggerMessage(2102, LogLevel.Information, "Replica {Replica} cannot be caught up from a log, its blocks are copied: {Reason}")]
+    private partial void LogLogUnavailable(string replica, string reason);
+
+    [LoggerMessage(2103, LogLevel.Information, "Replica {Replica} is rebuilt from what changed after seq {BaseSeq}")]
+    private partial void LogRebuilding(string replica, long baseSeq);
+
+    [LoggerMessage(2104, LogLevel.Information, "Replica {Replica} is rebuilt")]
+    private partial void LogRebuilt(string replica);
+
+    [LoggerMessage(2105, LogLevel.Information, "Replica {Replica} is in sync")]
+    private partial void LogJoined(string replica);
+
+    [LoggerMessage(2106, LogLevel.Debug, "Replica {Replica} could not be brought back yet: {Reason}")]
+    private partial void LogRejoinFailed(string replica, string reason);
+}
+
+/// <summary>A log does not reach back as far as a replica needs: its blocks must be copied.</summary>
+internal sealed class LogUnavailableException(string message) : IOException(message);

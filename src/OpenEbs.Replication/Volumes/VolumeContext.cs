@@ -1,0 +1,65 @@
+using System.Buffers;
+using Microsoft.Extensions.Logging;
+
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>What the parts of one coordinator share.</summary>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Reliability", "CA1001", Justification = "The source has no timer and its token outlives the coordinator in delays; cancelling it is all the release it needs.")]
+internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions options, TimeProvider time, MemoryPool<byte> pool, ILogger logger, CoordinatorFaults faults)
+{
+    private readonly CancellationTokenSource _stop = new();
+
+    public RecordKeeper Keeper { get; } = keeper;
+
+    public CoordinatorOptions Options { get; } = options;
+
+    public TimeProvider Time { get; } = time;
+
+    public MemoryPool<byte> Pool { get; } = pool;
+
+    public ILogger Logger { get; } = logger;
+
+    public CoordinatorFaults Faults { get; } = faults;
+
+    /// <summary>Fires when this coordinator ends.</summary>
+    public CancellationToken Stopped => _stop.Token;
+
+    public List<ReplicaLink> Links { get; } = [];
+
+    public RangeLocks Ranges { get; } = new();
+
+    public RetainedLog Log { get; set; } = new(0);
+
+    public LogHistory? History { get; set; }
+
+    /// <summary>Every in-sync replica has all operations up to here.</summary>
+    public long AckedSeq { get; set; }
+
+    /// <summary>Every in-sync replica has all operations up to here on stable media.</summary>
+    public long CommitSeq { get; set; }
+
+    public long Epoch => Keeper.Record?.Epoch ?? 0;
+
+    public bool IsStopped => _stop.IsCancellationRequested;
+
+    public long Now => Time.GetTimestamp();
+
+    public void Stop() => _stop.Cancel();
+
+    public long Ticks(TimeSpan duration) => (long)(duration.TotalSeconds * Time.TimestampFrequency);
+
+    public Task Delay(TimeSpan duration) => Task.Delay(duration, Time, Stopped);
+
+    /// <summary>A replica that has everything acknowledged and can be reached, other than <paramref name="except"/>.</summary>
+    public ReplicaLink? Source(ReplicaLink? except)
+    {
+        ReplicaLink? best = null;
+        foreach (var link in Links)
+        {
+            if (link == except || link.State != LinkState.Live || link.Standing != ReplicaStanding.InSync) continue;
+            if (best is null || (link.Channel.IsLocal && !best.Channel.IsLocal)) best = link;
+        }
+
+        return best;
+    }
+}

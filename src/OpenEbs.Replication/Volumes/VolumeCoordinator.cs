@@ -1,0 +1,490 @@
+using System.Buffers;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>A run of bytes of a volume.</summary>
+public readonly record struct BlockByteRange(long OffsetBytes, long LengthBytes);
+
+/// <summary>A run of bytes of a volume, and whether it holds data.</summary>
+public readonly record struct AllocatedByteRange(long OffsetBytes, long LengthBytes, bool Mapped);
+
+/// <summary>
+/// The one sequenced log of a volume (design section 4): gives every operation its seq, sends it to all in-sync replicas, and acknowledges it when all have it. There may be two coordinators
+/// of a volume for a while; what keeps them apart is the epoch, which each raises in the volume's record and in every replica before it serves.
+/// </summary>
+/// <remarks>
+/// States: Opening -> Serving or Frozen -> Fenced or Gone; Serving and Frozen alternate as replicas come and go. I/O given in Opening or Frozen waits, for at most the
+/// volume's ioTimeout. Not thread-safe: all calls and continuations run in one scheduling context (a grain activation, or the simulation).
+/// </remarks>
+public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
+{
+    private readonly VolumeContext _context;
+    private readonly Func<ReplicaEntry, IReplicaChannel> _connect;
+    private readonly Action _onFenced;
+    private readonly ILogger _logger;
+    private readonly VolumeReads _reads;
+    private readonly VolumeWrites _writes;
+    private readonly Queue<Waiter> _gate = new();
+    private VolumeOpening? _opening;
+    private bool _watching;
+    private bool _opened;
+
+    /// <param name="records">The volume's record.</param>
+    /// <param name="connect">Makes the way to a replica.</param>
+    /// <param name="options">Times and limits.</param>
+    /// <param name="time">Clock of this node; its time stamps go on while the process is stopped.</param>
+    /// <param name="pool">Lends buffers.</param>
+    /// <param name="onFenced">Called once when another coordinator has taken over: the host lets go of this one.</param>
+    /// <param name="logger">Where changes of state are told.</param>
+    public VolumeCoordinator(
+        IVolumeRecordStore records, Func<ReplicaEntry, IReplicaChannel> connect, CoordinatorOptions options, TimeProvider time, MemoryPool<byte> pool, Action onFenced, ILogger logger)
+        : this(records, connect, options, time, pool, onFenced, logger, CoordinatorFaults.None)
+    {
+    }
+
+    internal VolumeCoordinator(
+        IVolumeRecordStore records,
+        Func<ReplicaEntry, IReplicaChannel> connect,
+        CoordinatorOptions options,
+        TimeProvider time,
+        MemoryPool<byte> pool,
+        Action onFenced,
+        ILogger logger,
+        CoordinatorFaults faults)
+    {
+        _context = new VolumeContext(new RecordKeeper(records, time, options.RetryDelay * 5), options, time, pool, logger, faults);
+        _connect = connect;
+        _onFenced = onFenced;
+        _logger = logger;
+        _reads = new VolumeReads(_context, this);
+        _writes = new VolumeWrites(_context, _reads, Watch);
+    }
+
+    public CoordinatorState State { get; private set; }
+
+    /// <summary>Begins to open the volume; I/O given meanwhile waits.</summary>
+    public void Start() => _ = OpenAsync();
+
+    /// <summary>Reads bytes. When Ok, the first <paramref name="lengthBytes"/> bytes of the result's data are what was read.</summary>
+    public async ValueTask<VolumeIoResult> ReadAsync(long offsetBytes, int lengthBytes)
+    {
+        var deadline = Deadline();
+        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
+        if (!IsInside(offsetBytes, lengthBytes)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+        var (block, count) = Blocks(offsetBytes, lengthBytes);
+        var range = _context.Ranges.Enter(block, count, _context.Faults.SkipReadWait ? RangeUse.Write : RangeUse.Read);
+        Watch();
+        try
+        {
+            await range.GrantedAsync();
+            var result = await _reads.ReadAsync(block, count, deadline);
+            return result.Status == VolumeIoStatus.Ok ? Trim(result, (int)(offsetBytes - (block * VolumeBlocks.BlockBytes)), lengthBytes) : result;
+        }
+        catch (OperationCanceledException) when (_context.IsStopped)
+        {
+            return new VolumeIoResult(VolumeIoStatus.Fenced);
+        }
+        finally
+        {
+            _context.Ranges.Exit(range);
+        }
+    }
+
+    /// <summary>Writes bytes: one operation, atomic up to 1 MiB. Takes over one reference to <paramref name="data"/>, of which the first <paramref name="lengthBytes"/> bytes count.</summary>
+    public ValueTask<VolumeIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess)
+    {
+        if (State == CoordinatorState.Serving && IsInside(offsetBytes, lengthBytes) && _writes.TryWrite(offsetBytes, data, lengthBytes, forceUnitAccess, Deadline()) is { } operation)
+            return operation.AsValueTask();
+        return WriteSlowlyAsync(offsetBytes, data, lengthBytes, forceUnitAccess);
+    }
+
+    /// <summary>Acknowledged when everything sequenced before is on stable media of every in-sync replica (promise P2).</summary>
+    public async ValueTask<VolumeIoResult> FlushAsync()
+    {
+        var deadline = Deadline();
+        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
+        return new VolumeIoResult(await _writes.FlushAsync(deadline));
+    }
+
+    /// <summary>Makes the ranges read as zeros and frees their whole blocks, one range after the other.</summary>
+    public async ValueTask<VolumeIoResult> WriteZeroesAsync(IReadOnlyList<BlockByteRange> ranges, bool forceUnitAccess)
+    {
+        var deadline = Deadline();
+        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
+        foreach (var range in ranges)
+        {
+            if (!IsInside(range.OffsetBytes, range.LengthBytes)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+        }
+
+        foreach (var range in ranges)
+        {
+            var result = await _writes.ZeroAsync(range.OffsetBytes, range.LengthBytes, forceUnitAccess, deadline);
+            if (result.Status != VolumeIoStatus.Ok) return result;
+        }
+
+        return new VolumeIoResult(VolumeIoStatus.Ok);
+    }
+
+    /// <summary>Compares the first half of the data with the volume and, if equal, writes the second half there, as one step. Takes over one reference to the data.</summary>
+    public async ValueTask<VolumeIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> compareThenWrite, int lengthBytes, bool forceUnitAccess)
+    {
+        using (compareThenWrite)
+        {
+            var deadline = Deadline();
+            if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
+            if (!IsInside(offsetBytes, lengthBytes / 2)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+            return await _writes.CompareAndWriteAsync(offsetBytes, compareThenWrite.Memory[..lengthBytes], forceUnitAccess, deadline);
+        }
+    }
+
+    /// <summary>At most <paramref name="maxRanges"/> runs from the offset on, alternately mapped and unmapped.</summary>
+    public async ValueTask<IReadOnlyList<AllocatedByteRange>> ListAllocatedAsync(long offsetBytes, int maxRanges)
+    {
+        var deadline = Deadline();
+        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) != VolumeIoStatus.Ok) return [];
+        var sizeBytes = _context.Keeper.Record!.SizeBytes;
+        while (offsetBytes < sizeBytes && _context.Now < deadline && !_context.IsStopped)
+        {
+            if (_context.Source(null) is { } source)
+            {
+                var (block, count) = Blocks(offsetBytes, sizeBytes - offsetBytes);
+                var reply = await source.Channel.ListAllocatedAsync(_context.Epoch, source.Incarnation, block, count, maxRanges);
+                if (reply.Outcome == ReplicaOutcome.Ok)
+                    return [.. reply.Runs.Select(r => new AllocatedByteRange(r.Block * VolumeBlocks.BlockBytes, r.BlockCount * VolumeBlocks.BlockBytes, r.Mapped))];
+            }
+
+            await _context.Delay(_context.Options.RetryDelay);
+        }
+
+        return [];
+    }
+
+    /// <summary>Makes the volume larger. A smaller size is refused with <see cref="ArgumentOutOfRangeException"/>.</summary>
+    public async ValueTask ResizeAsync(long sizeBytes)
+    {
+        await WhenServingAsync();
+        var old = _context.Keeper.Record!.SizeBytes;
+        if (sizeBytes < old) throw new ArgumentOutOfRangeException(nameof(sizeBytes), sizeBytes, $"The volume has {old} bytes and cannot shrink; give at least that.");
+        await _context.Keeper.ChangeAsync(record => record.SizeBytes == sizeBytes ? record : record with { SizeBytes = sizeBytes }, _context.Stopped);
+    }
+
+    /// <summary>The record, once the volume serves. Throws <see cref="TimeoutException"/> after ioTimeout and <see cref="InvalidOperationException"/> when fenced or gone.</summary>
+    public async ValueTask<VolumeRecord> WhenServingAsync()
+    {
+        var status = State == CoordinatorState.Serving ? VolumeIoStatus.Ok : await PassGateAsync(Deadline());
+        return status switch
+        {
+            VolumeIoStatus.Ok => _context.Keeper.Record!,
+            VolumeIoStatus.TimedOut => throw new TimeoutException($"The volume does not serve yet: {Snapshot().Reason}"),
+            _ => throw new InvalidOperationException($"The volume's coordinator is {State}."),
+        };
+    }
+
+    public CoordinatorSnapshot Snapshot()
+    {
+        var record = _context.Keeper.Record;
+        var last = _context.Log.LastSeq;
+        var replicas = _context.Links.Select(l => new ReplicaSnapshot(
+            l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.State == LinkState.Live ? "" : l.Reason));
+        return new CoordinatorSnapshot(State, StateReason(), record, last, _context.CommitSeq, [.. replicas]);
+    }
+
+    /// <summary>Makes everything durable if it can soon, then stops: I/O still waiting ends as Fenced.</summary>
+    public async ValueTask CloseAsync()
+    {
+        if (State == CoordinatorState.Serving)
+        {
+            State = CoordinatorState.Opening;
+            await Task.WhenAny(_writes.FlushAsync(_context.Now + _context.Ticks(_context.Options.FlushTimeout)).AsTask(), Task.Delay(_context.Options.FlushTimeout, _context.Time, CancellationToken.None));
+        }
+
+        End(CoordinatorState.Fenced);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        End(CoordinatorState.Fenced);
+        return ValueTask.CompletedTask;
+    }
+
+    void ILinkOwner.OnProgress()
+    {
+        if (_context.IsStopped || !_opened) return;
+        _writes.Advance();
+        UpdateServing();
+    }
+
+    void ILinkOwner.OnDown(ReplicaLink link)
+    {
+        if (_context.IsStopped) return;
+        LogDown(link.Entry.Id, link.Reason);
+        _ = RejoinAsync(link);
+        Watch();
+    }
+
+    void ILinkOwner.OnFenced(string reason) => Fence(reason);
+
+    private async Task OpenAsync()
+    {
+        try
+        {
+            var record = await _context.Keeper.OpenAsync(_context.Stopped);
+            if (record is null)
+            {
+                End(CoordinatorState.Gone);
+                return;
+            }
+
+            foreach (var entry in record.Replicas) _context.Links.Add(new ReplicaLink(_context, this, entry, _connect(entry)));
+            _opening = new VolumeOpening(_context, this);
+            Watch();
+            await _opening.RunAsync();
+            _opening = null;
+            _opened = true;
+            State = CoordinatorState.Frozen;
+            LogOpened(record.Name, record.Epoch, _context.Log.LastSeq);
+
+            // The first operation of the epoch: once it is acknowledged, so is all that earlier epochs left unacknowledged.
+            _writes.Mark(Deadline());
+            UpdateServing();
+            foreach (var link in _context.Links.Where(l => l.State == LinkState.Down)) _ = RejoinAsync(link);
+        }
+        catch (VolumeRecordConflictException e)
+        {
+            Fence(e.Message);
+        }
+        catch (OperationCanceledException) when (_context.IsStopped)
+        {
+        }
+        catch (Exception e)
+        {
+            LogOpenFailed(e);
+            Fence(e.Message);
+        }
+    }
+
+    private async Task RejoinAsync(ReplicaLink link)
+    {
+        if (link.Rejoining) return;
+        link.Rejoining = true;
+        try
+        {
+            await new ReplicaRejoin(_context, link, this).RunAsync();
+        }
+        catch (Exception e) when (!_context.IsStopped)
+        {
+            LogRejoinEnded(link.Entry.Id, e);
+        }
+        finally
+        {
+            link.Rejoining = false;
+        }
+
+        if (!_context.IsStopped && (link.State == LinkState.Down || link.Standing != ReplicaStanding.InSync)) _ = RejoinAsync(link);
+    }
+
+    /// <summary>Serves while enough replicas are in sync.</summary>
+    private void UpdateServing()
+    {
+        if (State is not (CoordinatorState.Serving or CoordinatorState.Frozen)) return;
+        var enough = _context.Links.Count(l => l.Standing == ReplicaStanding.InSync) >= _context.Keeper.Record!.MinInSync;
+        State = enough ? CoordinatorState.Serving : CoordinatorState.Frozen;
+        if (!enough) return;
+        while (_gate.TryDequeue(out var waiter)) waiter.Passed.TrySetResult(VolumeIoStatus.Ok);
+    }
+
+    private void Fence(string reason)
+    {
+        if (_context.IsStopped) return;
+        LogFenced(reason);
+        End(CoordinatorState.Fenced);
+    }
+
+    private void End(CoordinatorState state)
+    {
+        if (_context.IsStopped) return;
+        State = state;
+        _context.Stop();
+        var status = state == CoordinatorState.Gone ? VolumeIoStatus.Gone : VolumeIoStatus.Fenced;
+        while (_gate.TryDequeue(out var waiter)) waiter.Passed.TrySetResult(status);
+        _reads.Watch();
+        _writes.Stop(status);
+        _onFenced();
+    }
+
+    private async ValueTask<VolumeIoStatus> PassGateAsync(long deadline)
+    {
+        switch (State)
+        {
+            case CoordinatorState.Serving: return VolumeIoStatus.Ok;
+            case CoordinatorState.Gone: return VolumeIoStatus.Gone;
+            case CoordinatorState.Fenced: return VolumeIoStatus.Fenced;
+            default:
+                var waiter = new Waiter(deadline);
+                _gate.Enqueue(waiter);
+                Watch();
+                return await waiter.Passed.Task;
+        }
+    }
+
+    private async ValueTask<VolumeIoResult> WriteSlowlyAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess)
+    {
+        var deadline = Deadline();
+        var refused = VolumeIoStatus.Ok;
+        if (State != CoordinatorState.Serving) refused = await PassGateAsync(deadline);
+        if (refused == VolumeIoStatus.Ok && !IsInside(offsetBytes, lengthBytes)) refused = VolumeIoStatus.OutOfRange;
+        if (refused == VolumeIoStatus.Ok) return await _writes.WriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, deadline);
+        data.Dispose();
+        return new VolumeIoResult(refused);
+    }
+
+    /// <summary>Starts looking for overdue calls and I/O, until there is none for a while.</summary>
+    private void Watch()
+    {
+        if (_watching || _context.IsStopped) return;
+        _watching = true;
+        _ = WatchAsync();
+    }
+
+    private async Task WatchAsync()
+    {
+        try
+        {
+            for (var idle = 0; idle < 20 && !_context.IsStopped;)
+            {
+                await _context.Delay(_context.Options.WatchInterval);
+                _reads.Watch();
+                _writes.Watch();
+                WatchLinks();
+                var now = _context.Now;
+                while (_gate.TryPeek(out var waiter) && waiter.Deadline <= now) _gate.Dequeue().Passed.TrySetResult(VolumeIoStatus.TimedOut);
+                var busy = !_reads.IsIdle || !_writes.IsIdle || _gate.Count > 0 || _context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down);
+                idle = busy ? 0 : idle + 1;
+            }
+        }
+        catch (OperationCanceledException) when (_context.IsStopped)
+        {
+        }
+        catch (VolumeRecordConflictException e)
+        {
+            Fence(e.Message);
+        }
+        finally
+        {
+            _watching = false;
+        }
+    }
+
+    private void WatchLinks()
+    {
+        var now = _context.Now;
+        var options = _context.Options;
+        foreach (var link in _context.Links)
+        {
+            if (Overdue(link.InFlightSince, options.ReplicaTimeout) || Overdue(link.RenewalSince, options.ReplicaTimeout)) link.GoDown($"it has not answered for {options.ReplicaTimeout.TotalSeconds:0.#} s");
+            else if (Overdue(link.FlushSince, options.FlushTimeout)) link.GoDown($"a flush of it takes longer than {options.FlushTimeout.TotalSeconds:0.#} s");
+        }
+
+        if (!_opened) return;
+        var live = _context.Links.Count(l => l.State == LinkState.Live && l.Standing == ReplicaStanding.InSync);
+        var record = _context.Keeper.Record!;
+
+        // While too few are left, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.
+        if (live < record.MinInSync || live == 0) return;
+        foreach (var link in _context.Links)
+        {
+            if (link.State == LinkState.Down && link.Standing == ReplicaStanding.InSync && !link.Dropping && Overdue(link.DownSince, options.FailureGrace)) _ = DropAsync(link);
+        }
+
+        bool Overdue(long since, TimeSpan limit) => since != 0 && now - since > _context.Ticks(limit);
+    }
+
+    /// <summary>Takes a replica that cannot be reached out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
+    private async Task DropAsync(ReplicaLink link)
+    {
+        link.Dropping = true;
+        try
+        {
+            var reason = link.Reason;
+            if (!_context.Faults.DropWithoutRecord) await _context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, ReplicaStanding.Faulted, reason), _context.Stopped);
+            LogDropped(link.Entry.Id, reason);
+            link.Standing = ReplicaStanding.Faulted;
+
+            // It may have come back while the record was written: it has to join again.
+            link.GoDown(reason);
+            ((ILinkOwner)this).OnProgress();
+        }
+        catch (VolumeRecordConflictException e)
+        {
+            Fence(e.Message);
+        }
+        catch (OperationCanceledException) when (_context.IsStopped)
+        {
+        }
+        finally
+        {
+            link.Dropping = false;
+        }
+    }
+
+    private string StateReason()
+    {
+        if (_context.Keeper.Failure is { } failure) return $"the metadata store failed: {failure}";
+        if (_opening is not null) return _opening.Reason;
+        if (State is CoordinatorState.Fenced or CoordinatorState.Gone) return "";
+        var down = _context.Links.Where(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down).Select(l => $"replica {l.Entry.Id} ({l.Reason})").ToList();
+        return down.Count > 0 ? $"waiting for {string.Join(", ", down)}" : State == CoordinatorState.Frozen ? "too few replicas are in sync" : "";
+    }
+
+    private long Deadline() => _context.Now + _context.Ticks(_context.Keeper.Record?.IoTimeout ?? TimeSpan.FromSeconds(60));
+
+    private bool IsInside(long offsetBytes, long lengthBytes)
+    {
+        var record = _context.Keeper.Record!;
+        return offsetBytes >= 0 && lengthBytes >= 0 && offsetBytes <= record.SizeBytes - lengthBytes && (offsetBytes | lengthBytes) % record.BlockLength == 0;
+    }
+
+    internal static (long Block, int Count) Blocks(long offsetBytes, long lengthBytes)
+    {
+        var first = offsetBytes / VolumeBlocks.BlockBytes;
+        var end = (offsetBytes + lengthBytes + VolumeBlocks.BlockBytes - 1) / VolumeBlocks.BlockBytes;
+        return (first, (int)Math.Min(end - first, int.MaxValue));
+    }
+
+    private VolumeIoResult Trim(VolumeIoResult result, int skipBytes, int lengthBytes)
+    {
+        if (skipBytes == 0) return result;
+        using var whole = result.Data!;
+        var part = _context.Pool.Rent(lengthBytes);
+        whole.Memory.Slice(skipBytes, lengthBytes).CopyTo(part.Memory);
+        return result with { Data = part };
+    }
+
+    private sealed class Waiter(long deadline)
+    {
+        public long Deadline { get; } = deadline;
+
+        public TaskCompletionSource<VolumeIoStatus> Passed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    [LoggerMessage(2401, LogLevel.Information, "Volume {Volume} is open at epoch {Epoch}, its log ends at seq {Seq}")]
+    private partial void LogOpened(string volume, long epoch, long seq);
+
+    [LoggerMessage(2402, LogLevel.Information, "This coordinator ends: {Reason}")]
+    private partial void LogFenced(string reason);
+
+    [LoggerMessage(2403, LogLevel.Warning, "Replica {Replica} went down: {Reason}")]
+    private partial void LogDown(string replica, string reason);
+
+    [LoggerMessage(2404, LogLevel.Warning, "Replica {Replica} is out of the in-sync set: {Reason}")]
+    private partial void LogDropped(string replica, string reason);
+
+    [LoggerMessage(2405, LogLevel.Error, "The volume could not be opened")]
+    private partial void LogOpenFailed(Exception exception);
+
+    [LoggerMessage(2406, LogLevel.Error, "Bringing replica {Replica} back ended unexpectedly")]
+    private partial void LogRejoinEnded(string replica, Exception exception);
+}

@@ -1,0 +1,243 @@
+using System.Buffers;
+using System.Threading.Tasks.Sources;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Reads blocks from in-sync replicas under the leases, asks a second replica when the first is slow, and repairs bad blocks from good ones
+/// (design section 4, Lease and Reading; promises P3 and P6).</summary>
+internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owner)
+{
+    private readonly ILogger _logger = context.Logger;
+    private readonly List<PendingRead> _pending = [];
+
+    public bool IsIdle => _pending.Count == 0;
+
+    /// <summary>Reads whole blocks whose range the caller holds. Fails with TimedOut at the deadline, MediumError when no replica has a good copy, Fenced when stopped.</summary>
+    public async ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline)
+    {
+        long bad = 0;
+        var detail = "";
+        while (!context.IsStopped && context.Now < deadline)
+        {
+            if (!await HoldLeasesAsync()) continue;
+            if (Choose(bad, null) is not { } link)
+            {
+                if (bad != 0) return new VolumeIoResult(VolumeIoStatus.MediumError, Detail: detail);
+                await context.Delay(context.Options.RetryDelay);
+                continue;
+            }
+
+            var (answer, from) = await AskAsync(link, block, blockCount, bad);
+            if (answer is not { } reply) continue;
+            switch (reply.Outcome)
+            {
+                case ReplicaOutcome.Ok when LeasesHeld() || context.Faults.SkipLease:
+                    if (bad != 0) await RepairAsync(bad, block, blockCount, reply.Data!.Memory);
+                    return new VolumeIoResult(VolumeIoStatus.Ok, reply.Data);
+                case ReplicaOutcome.Ok:
+                    // The leases ran out while the media was read: a successor may have written since. Ask again under new ones.
+                    reply.Data!.Dispose();
+                    break;
+                case ReplicaOutcome.BadBlock:
+                    detail = reply.Reason;
+                    bad |= 1L << context.Links.IndexOf(from);
+                    break;
+                case ReplicaOutcome.StaleEpoch:
+                    owner.OnFenced($"replica {from.Entry.Id} has seen a higher epoch");
+                    break;
+                case ReplicaOutcome.Restarted or ReplicaOutcome.NotReadable or ReplicaOutcome.Failed:
+                    from.GoDown(reply.Reason.Length > 0 ? reply.Reason : $"it answered a read with {reply.Outcome}");
+                    break;
+                default:
+                    throw new InvalidOperationException($"A replica answered a read with {reply.Outcome}.");
+            }
+        }
+
+        return new VolumeIoResult(context.IsStopped ? VolumeIoStatus.Fenced : VolumeIoStatus.TimedOut);
+    }
+
+    /// <summary>Called at intervals: asks a second replica where the first is slow, and gives up calls that hang.</summary>
+    public void Watch()
+    {
+        var now = context.Now;
+        var hedge = context.Ticks(context.Options.HedgeDelay);
+        for (var i = _pending.Count - 1; i >= 0; i--)
+        {
+            var read = _pending[i];
+            if (context.IsStopped)
+            {
+                read.Complete(null, read.First);
+            }
+            else if (now - read.StartedAt > context.Ticks(context.Options.ReplicaTimeout))
+            {
+                read.First.GoDown("a read of it hangs");
+                read.Complete(null, read.First);
+            }
+            else if (!read.IsHedged && now - read.StartedAt > hedge && Choose(read.Excluded, read.First) is { } second)
+            {
+                read.IsHedged = true;
+                _ = CallAsync(read, second);
+            }
+        }
+    }
+
+    private bool LeasesHeld()
+    {
+        var now = context.Now;
+        foreach (var link in context.Links)
+        {
+            if (link.Standing == ReplicaStanding.InSync && link.LeaseUntil <= now) return false;
+            if (link.JoinUnsettled && link.LeaseUntil <= now) return false;
+        }
+
+        return true;
+    }
+
+    private async ValueTask<bool> HoldLeasesAsync()
+    {
+        if (context.Faults.SkipLease) return true;
+        var now = context.Now;
+        var soon = now + (context.Ticks(context.Options.LeaseDuration) / 2);
+        List<Task>? renewals = null;
+        foreach (var link in context.Links)
+        {
+            if ((link.Standing != ReplicaStanding.InSync && !link.JoinUnsettled) || link.LeaseUntil > soon) continue;
+            if (link.State != LinkState.Live)
+            {
+                // It has to come back, or be dropped from the record, before reads are safe again.
+                if (link.LeaseUntil > now) continue;
+                await context.Delay(context.Options.RetryDelay);
+                return false;
+            }
+
+            var renewal = link.RenewLeaseAsync();
+            if (link.LeaseUntil <= now) (renewals ??= []).Add(renewal);
+        }
+
+        if (renewals is not null)
+        {
+            // A renewal may hang; the watch then takes the replica down.
+            await Task.WhenAny(Task.WhenAll(renewals), context.Delay(context.Options.WatchInterval));
+            if (LeasesHeld()) return true;
+            await context.Delay(context.Options.RetryDelay);
+            return false;
+        }
+
+        return true;
+    }
+
+    private ReplicaLink? Choose(long excluded, ReplicaLink? except)
+    {
+        ReplicaLink? best = null;
+        for (var i = 0; i < context.Links.Count; i++)
+        {
+            var link = context.Links[i];
+            if (link == except || link.State != LinkState.Live || link.Standing != ReplicaStanding.InSync || (excluded & (1L << i)) != 0) continue;
+            if (best is null || (link.Channel.IsLocal && !best.Channel.IsLocal) || (link.Channel.IsLocal == best.Channel.IsLocal && link.ReadTicks < best.ReadTicks)) best = link;
+        }
+
+        return best;
+    }
+
+    private async ValueTask<(ReadReply? Reply, ReplicaLink From)> AskAsync(ReplicaLink link, long block, int blockCount, long excluded)
+    {
+        var read = new PendingRead(link, block, blockCount, excluded, context.Now);
+        _pending.Add(read);
+        try
+        {
+            _ = CallAsync(read, link);
+            return await read.AsValueTask();
+        }
+        finally
+        {
+            _pending.Remove(read);
+        }
+    }
+
+    private async Task CallAsync(PendingRead read, ReplicaLink link)
+    {
+        var sentAt = context.Now;
+        try
+        {
+            var reply = await link.Channel.ReadAsync(context.Epoch, link.Incarnation, read.Block, read.BlockCount);
+            link.ReadTicks += (context.Now - sentAt - link.ReadTicks) / 8;
+            read.Complete(reply, link);
+        }
+        catch (Exception e)
+        {
+            if (!context.IsStopped && link.NoteFailure(e.Message)) await Task.Delay(context.Options.RetryDelay, context.Time, CancellationToken.None);
+            read.Complete(null, link);
+        }
+    }
+
+    /// <summary>Rewrites the blocks on the replicas that had a bad one. The caller's range keeps writes away meanwhile.</summary>
+    private async Task RepairAsync(long bad, long block, int blockCount, Memory<byte> data)
+    {
+        for (var i = 0; i < context.Links.Count; i++)
+        {
+            if ((bad & (1L << i)) == 0 || context.Links[i].State != LinkState.Live) continue;
+            try
+            {
+                // A copy of its own: the caller hands the data on while the request may still be on its way.
+                var good = data[..(blockCount * VolumeBlocks.BlockBytes)].ToArray();
+                var operation = new StoreOperation(OperationKind.Write, block, blockCount, good, ReplicaRejoin.Checksums(good));
+                await ReplicaRejoin.SendCopyAsync(context, context.Links[i], operation, null, repair: true);
+                LogRepaired(block, blockCount, context.Links[i].Entry.Id);
+            }
+            catch (Exception e) when (e is IOException or OperationCanceledException)
+            {
+                LogNotRepaired(block, blockCount, context.Links[i].Entry.Id, e.Message);
+            }
+        }
+    }
+
+    /// <summary>One read and who was asked; the first good answer counts, any other is disposed.</summary>
+    private sealed class PendingRead(ReplicaLink first, long block, int blockCount, long excluded, long startedAt) : IValueTaskSource<(ReadReply?, ReplicaLink)>
+    {
+        private ManualResetValueTaskSourceCore<(ReadReply?, ReplicaLink)> _answer = new() { RunContinuationsAsynchronously = false };
+        private bool _completed;
+
+        public ReplicaLink First { get; } = first;
+
+        public long Block { get; } = block;
+
+        public int BlockCount { get; } = blockCount;
+
+        public long Excluded { get; } = excluded;
+
+        public long StartedAt { get; } = startedAt;
+
+        public bool IsHedged { get; set; }
+
+        public ValueTask<(ReadReply? Reply, ReplicaLink From)> AsValueTask() => new(this, _answer.Version);
+
+        /// <summary>A null reply says that the call failed.</summary>
+        public void Complete(ReadReply? reply, ReplicaLink from)
+        {
+            if (_completed)
+            {
+                reply?.Data?.Dispose();
+                return;
+            }
+
+            _completed = true;
+            _answer.SetResult((reply, from));
+        }
+
+        (ReadReply?, ReplicaLink) IValueTaskSource<(ReadReply?, ReplicaLink)>.GetResult(short token) => _answer.GetResult(token);
+
+        ValueTaskSourceStatus IValueTaskSource<(ReadReply?, ReplicaLink)>.GetStatus(short token) => _answer.GetStatus(token);
+
+        void IValueTaskSource<(ReadReply?, ReplicaLink)>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+            _answer.OnCompleted(continuation, state, token, flags);
+    }
+
+    [LoggerMessage(2301, LogLevel.Warning, "Blocks from {Block} on ({Count}) were bad on replica {Replica} and have been rewritten from a good copy")]
+    private partial void LogRepaired(long block, int count, string replica);
+
+    [LoggerMessage(2302, LogLevel.Warning, "Blocks from {Block} on ({Count}) are bad on replica {Replica} and could not be rewritten: {Reason}")]
+    private partial void LogNotRepaired(long block, int count, string replica, string reason);
+}
