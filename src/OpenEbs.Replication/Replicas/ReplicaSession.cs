@@ -54,7 +54,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
             if (_closed) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, "the replica is closed");
             _store ??= await _openStore(request.Create);
             if (_failure is not null) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, _failure);
-            if (request.Epoch < _store.Status.FenceEpoch && !Faults.SkipEpochCheck)
+            if (request.Epoch < _store.FenceEpoch && !Faults.SkipEpochCheck)
                 return new OpenReply(ReplicaOutcome.StaleEpoch, Incarnation, _store.Status);
             await _store.SetFenceAsync(request.Epoch);
             return new OpenReply(ReplicaOutcome.Ok, Incarnation, _store.Status);
@@ -78,7 +78,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
             var refusal = Check(request.Epoch, request.Incarnation);
             if (refusal is not ReplicaOutcome.Ok) return Reply(refusal);
             var store = _store!;
-            var last = store.Status.Last.Seq;
+            var last = store.Last.Seq;
             var batch = request.Batch;
             if (batch.FirstSeq > last + 1) return Reply(ReplicaOutcome.SeqGap);
             if (batch.LastSeq > last)
@@ -88,7 +88,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
                 await store.AppendAsync(skip == 0 ? batch : new StoreBatch(batch.Epoch, last + 1, batch.Operations[skip..]));
             }
 
-            store.SetCommit(Math.Min(request.CommitSeq, store.Status.Last.Seq));
+            store.SetCommit(Math.Min(request.CommitSeq, store.Last.Seq));
         }
         catch (StorageFullException)
         {
@@ -113,7 +113,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         if (refusal is not ReplicaOutcome.Ok) return Reply(refusal);
         try
         {
-            _store!.SetCommit(Math.Min(commitSeq, _store.Status.Last.Seq));
+            _store!.SetCommit(Math.Min(commitSeq, _store.Last.Seq));
             if (flush) await _store.FlushAsync();
         }
         catch (IOException e)
@@ -128,7 +128,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     {
         var refusal = Check(epoch, incarnation);
         if (refusal is not ReplicaOutcome.Ok) return new ReadReply(refusal, null, Reason: _failure ?? "");
-        if (_store!.Status.Consistency != ReplicaConsistency.Prefix) return new ReadReply(ReplicaOutcome.NotReadable, null);
+        if (_store!.Consistency != ReplicaConsistency.Prefix) return new ReadReply(ReplicaOutcome.NotReadable, null);
         var lengthBytes = blockCount * VolumeBlocks.BlockBytes;
         var data = _pool.Rent(lengthBytes);
         try
@@ -337,7 +337,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
 
         // A replica that was never opened in this life knows no fence: its caller opened an earlier one.
         if (_store is null || incarnation != Incarnation) return ReplicaOutcome.Restarted;
-        return epoch < _store.Status.FenceEpoch && !Faults.SkipEpochCheck ? ReplicaOutcome.StaleEpoch : ReplicaOutcome.Ok;
+        return epoch < _store.FenceEpoch && !Faults.SkipEpochCheck ? ReplicaOutcome.StaleEpoch : ReplicaOutcome.Ok;
     }
 
     private RebuildReply? CheckStep(long epoch, Guid incarnation, long number)
@@ -360,10 +360,9 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
 
     private AppendReply Reply(ReplicaOutcome outcome)
     {
-        var status = _store?.Status;
-        return status is null
+        return _store is null
             ? new AppendReply(outcome, 0, 0, 0, _failure ?? "")
-            : new AppendReply(outcome, status.Last.Seq, status.DurableSeq, status.WritableBytes, _failure ?? "");
+            : new AppendReply(outcome, _store.Last.Seq, _store.DurableSeq, _store.WritableBytes, _failure ?? "");
     }
 
     /// <summary>After an error of the media or the map nothing more is applied: what the store holds is no longer certain until it is opened anew.</summary>

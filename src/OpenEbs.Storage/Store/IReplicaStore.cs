@@ -10,7 +10,23 @@ namespace OpenEbs.Storage.Store;
 /// </remarks>
 public interface IReplicaStore : IAsyncDisposable
 {
+    /// <summary>All that the store knows of itself. It may be made anew by every call: for the path of each I/O there are the properties below.</summary>
     StoreStatus Status { get; }
+
+    /// <inheritdoc cref="StoreStatus.FenceEpoch"/>
+    long FenceEpoch => Status.FenceEpoch;
+
+    /// <inheritdoc cref="StoreStatus.Last"/>
+    LogPosition Last => Status.Last;
+
+    /// <inheritdoc cref="StoreStatus.DurableSeq"/>
+    long DurableSeq => Status.DurableSeq;
+
+    /// <inheritdoc cref="StoreStatus.WritableBytes"/>
+    long WritableBytes => Status.WritableBytes;
+
+    /// <inheritdoc cref="StoreStatus.Consistency"/>
+    ReplicaConsistency Consistency => Status.Consistency;
 
     /// <summary>Durably raises the fence. Ignored when <paramref name="epoch"/> is not higher.</summary>
     ValueTask SetFenceAsync(long epoch);
