@@ -1,0 +1,124 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OpenEbs.Rest;
+
+namespace OpenEbs.Cli.Api;
+
+/// <summary>The server's REST interface. Every failure is a <see cref="CommandFailedException"/> that says what to do.</summary>
+internal sealed class ControlApi(Uri server) : IDisposable
+{
+    /// <summary>Creating and deleting may wait for nodes.</summary>
+    private static readonly TimeSpan Timeout = TimeSpan.FromMinutes(2);
+
+    private readonly HttpClient _http = new() { BaseAddress = new Uri(server, "/api/v1/"), Timeout = Timeout };
+
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
+    {
+        Converters = { new JsonStringEnumConverter() },
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        WriteIndented = true,
+    };
+
+    public Task<VolumeResource[]> ListVolumesAsync(CancellationToken cancellationToken) => GetAsync<VolumeResource[]>("volumes", cancellationToken);
+
+    public Task<VolumeResource> GetVolumeAsync(string name, CancellationToken cancellationToken) => GetAsync<VolumeResource>(VolumePath(name), cancellationToken);
+
+    public Task<ReplicaResource[]> ListReplicasAsync(CancellationToken cancellationToken) => GetAsync<ReplicaResource[]>("replicas", cancellationToken);
+
+    public Task<PoolResource[]> ListPoolsAsync(CancellationToken cancellationToken) => GetAsync<PoolResource[]>("pools", cancellationToken);
+
+    public Task<NodeResource[]> ListNodesAsync(CancellationToken cancellationToken) => GetAsync<NodeResource[]>("nodes", cancellationToken);
+
+    public Task<VersionResource> GetVersionAsync(CancellationToken cancellationToken) => GetAsync<VersionResource>("version", cancellationToken);
+
+    /// <summary>The volume, and whether it is new.</summary>
+    public async Task<(VolumeResource Volume, bool IsNew)> CreateVolumeAsync(CreateVolumeRequest request, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Post, "volumes", request, cancellationToken);
+        return (await ReadAsync<VolumeResource>(response, cancellationToken), response.StatusCode == HttpStatusCode.Created);
+    }
+
+    public async Task<VolumeResource> ResizeVolumeAsync(string name, long sizeBytes, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Patch, VolumePath(name), new ResizeVolumeRequest { SizeBytes = sizeBytes }, cancellationToken);
+        return await ReadAsync<VolumeResource>(response, cancellationToken);
+    }
+
+    public async Task DeleteVolumeAsync(string name, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Delete, VolumePath(name), null, cancellationToken);
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private static string VolumePath(string name) => $"volumes/{Uri.EscapeDataString(name)}";
+
+    private async Task<T> GetAsync<T>(string path, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Get, path, null, cancellationToken);
+        return await ReadAsync<T>(response, cancellationToken);
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (body is not null) request.Content = JsonContent.Create(body, body.GetType(), options: Json);
+        HttpResponseMessage response;
+        try
+        {
+            response = await _http.SendAsync(request, cancellationToken);
+        }
+        catch (HttpRequestException exception)
+        {
+            throw new CommandFailedException(
+                ExitCode.Unreachable, $"no server answers at {server}: {exception.Message} Is it running ('openebs dev')? Another address: --server URL or OPENEBS_SERVER.");
+        }
+        catch (TaskCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new CommandFailedException(ExitCode.Unreachable, $"the server at {server} did not answer within {Timeout.TotalSeconds:0} s.");
+        }
+
+        if (response.IsSuccessStatusCode) return response;
+        using (response) throw await ExplainAsync(response, cancellationToken);
+    }
+
+    private async Task<T> ReadAsync<T>(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await response.Content.ReadFromJsonAsync<T>(Json, cancellationToken) ?? throw new JsonException("the answer is null");
+        }
+        catch (JsonException exception)
+        {
+            throw new CommandFailedException(ExitCode.Unreachable, $"{server} answers, but not as an OpenEBS server of this version does: {exception.Message}");
+        }
+    }
+
+    private async Task<CommandFailedException> ExplainAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var code = response.StatusCode switch
+        {
+            HttpStatusCode.BadRequest => ExitCode.Usage,
+            HttpStatusCode.NotFound => ExitCode.NotFound,
+            HttpStatusCode.Conflict => ExitCode.Conflict,
+            HttpStatusCode.ServiceUnavailable => ExitCode.Unavailable,
+            _ => ExitCode.Failed,
+        };
+        if (response.Content.Headers.ContentType?.MediaType != "application/problem+json")
+        {
+            return new CommandFailedException(ExitCode.Unreachable, $"{server} answers with HTTP {(int)response.StatusCode}, but not as an OpenEBS server. Check --server.");
+        }
+
+        var problem = await response.Content.ReadFromJsonAsync<ProblemResource>(Json, cancellationToken);
+        if (code == ExitCode.NotFound && problem?.Detail is null)
+        {
+            return new CommandFailedException(ExitCode.Unreachable, $"{server} has no REST interface: does that node have the role control?");
+        }
+
+        return new CommandFailedException(code, problem?.Detail ?? problem?.Title ?? $"HTTP {(int)response.StatusCode}");
+    }
+
+    private sealed record ProblemResource(string? Title, string? Detail);
+}

@@ -1,0 +1,99 @@
+using System.CommandLine;
+using OpenEbs.Cli.Api;
+using OpenEbs.Cli.Output;
+using OpenEbs.Rest;
+using OpenEbs.Units;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace OpenEbs.Cli.Commands;
+
+/// <summary>The commands that list what a cluster has.</summary>
+internal static class ClusterCommands
+{
+    public static Command Replica() => List("replica", "Replicas: the copies of volumes.", "List the replicas of all volumes.", (api, token) => api.ListReplicasAsync(token), ReplicaTable);
+
+    public static Command Pool() => List("pool", "Pools: storage that nodes give.", "List the pools of all nodes.", (api, token) => api.ListPoolsAsync(token), PoolTable);
+
+    public static Command Node() => List("node", "Nodes: openebs processes.", "List the nodes of the cluster.", (api, token) => api.ListNodesAsync(token), NodeTable);
+
+    public static Command Version()
+    {
+        var command = new Command("version", "Show the versions of openebsctl and of the server.");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            VersionResource? server = null;
+            CommandFailedException? unreachable = null;
+            try
+            {
+                server = await Output.Progress.ShowAsync("Asking the server", api.GetVersionAsync(cancellationToken));
+            }
+            catch (CommandFailedException exception)
+            {
+                // The client's version is worth showing without a server.
+                unreachable = exception;
+            }
+
+            var versions = new VersionPair(ProgramVersion.Text, server);
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), versions, VersionTable);
+            return unreachable is null ? (int)ExitCode.Ok : throw unreachable;
+        });
+        return command;
+    }
+
+    public static Table ReplicaTable(IReadOnlyList<ReplicaResource> replicas)
+    {
+        var table = ResultWriter.Columns("REPLICA", "VOLUME", "POOL", "NODE", "STATE", ">SEQ", ">LAG", ">USED", "REASON");
+        foreach (var r in replicas) table.Add(r.Id, r.Volume, r.Pool, r.Node, ResultWriter.State(r.State.ToString()), r.Seq, r.Lag, ByteSize.Format(r.UsedBytes), r.Reason);
+        return table;
+    }
+
+    private static Table PoolTable(IReadOnlyList<PoolResource> pools)
+    {
+        var table = ResultWriter.Columns("POOL", "NODE", "STATE", ">CAPACITY", ">FREE", ">REPLICAS", "PATH", "REASON");
+        foreach (var p in pools)
+        {
+            table.Add(
+                p.Id, p.Node, ResultWriter.State(p.Online ? "online" : "offline"), ByteSize.Format(p.CapacityBytes), ByteSize.Format(p.FreeBytes), p.ReplicaCount, p.Path, p.Reason);
+        }
+
+        return table;
+    }
+
+    private static Table NodeTable(IReadOnlyList<NodeResource> nodes)
+    {
+        var table = ResultWriter.Columns("NODE", "STATUS", "ROLES", "PORTAL", "HTTP", "POOLS", "SILO", "VERSION");
+        foreach (var n in nodes)
+        {
+            table.Add(
+                n.Name, ResultWriter.State(n.Status), string.Join(",", n.Roles), n.Portal, n.HttpAddress, string.Join(",", n.Pools), n.SiloAddress, n.Version);
+        }
+
+        return table;
+    }
+
+    private static Table VersionTable(VersionPair versions)
+    {
+        var table = ResultWriter.Columns("PROGRAM", "VERSION", "CLUSTER", "NODE");
+        table.Add("openebsctl", versions.Client, "", "");
+        if (versions.Server is { } server) table.Add("openebs", server.Version, server.ClusterId, server.Node);
+        return table;
+    }
+
+    private static Command List<T>(string noun, string about, string what, Func<ControlApi, CancellationToken, Task<T[]>> get, Func<IReadOnlyList<T>, IRenderable> table)
+    {
+        var list = new Command("list", what);
+        list.Aliases.Add("ls");
+        list.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var all = await Output.Progress.ShowAsync($"Listing {noun}s", get(api, cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), all, table);
+            return (int)ExitCode.Ok;
+        });
+        return new Command(noun, about) { list };
+    }
+
+    private sealed record VersionPair(string Client, VersionResource? Server);
+}

@@ -1,0 +1,82 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using OpenEbs.Cli.Api;
+using OpenEbs.Cli.Output;
+using OpenEbs.Units;
+
+namespace OpenEbs.Cli.Commands;
+
+/// <summary>Options that all commands share, and parsers of values.</summary>
+internal static class CommonOptions
+{
+    public const string ServerVariable = "OPENEBS_SERVER";
+    public const string DefaultServer = "http://127.0.0.1:8080";
+
+    public static Option<Uri> Server { get; } = new("--server")
+    {
+        Description = $"URL of any node with the role control [default: ${ServerVariable}, else {DefaultServer}]",
+        HelpName = "URL",
+        Recursive = true,
+        CustomParser = result => ParseServer(result.Tokens[0].Value, result.AddError),
+    };
+
+    public static Option<OutputFormat> Output { get; } = new("--output", "-o")
+    {
+        Description = "table, json or yaml",
+        HelpName = "FORMAT",
+        Recursive = true,
+        DefaultValueFactory = _ => OutputFormat.Table,
+        CustomParser = result =>
+        {
+            var text = result.Tokens[0].Value;
+            if (Enum.TryParse<OutputFormat>(text, ignoreCase: true, out var format) && !int.TryParse(text, out _)) return format;
+            result.AddError($"'{text}' is not an output format: give table, json or yaml.");
+            return default;
+        },
+    };
+
+    /// <summary>The server that the command talks to.</summary>
+    public static ControlApi Connect(ParseResult parsed)
+    {
+        var server = parsed.GetValue(Server);
+        if (server is null)
+        {
+            var text = Environment.GetEnvironmentVariable(ServerVariable);
+            string? problem = null;
+            server = string.IsNullOrWhiteSpace(text) ? new Uri(DefaultServer) : ParseServer(text, error => problem = error);
+            if (problem is not null) throw new CommandFailedException(ExitCode.Usage, $"${ServerVariable}: {problem}");
+        }
+
+        return new ControlApi(server!);
+    }
+
+    public static long ParseSize(ArgumentResult result)
+    {
+        if (ByteSize.TryParse(result.Tokens[0].Value, out var bytes, out var problem)) return bytes;
+        result.AddError($"{problem}.");
+        return default;
+    }
+
+    public static TimeSpan ParseDuration(ArgumentResult result)
+    {
+        if (Duration.TryParse(result.Tokens[0].Value, out var duration)) return duration;
+        result.AddError($"'{result.Tokens[0].Value}' is not a duration; write it like {Duration.Examples}.");
+        return default;
+    }
+
+    public static bool ParseSwitch(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (text is "on" or "off") return text == "on";
+        result.AddError($"'{text}' is neither on nor off.");
+        return default;
+    }
+
+    private static Uri? ParseServer(string text, Action<string> addError)
+    {
+        var url = text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}";
+        if (Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.Host.Length > 0) return uri;
+        addError($"'{text}' is not a server: give a URL such as {DefaultServer}.");
+        return null;
+    }
+}

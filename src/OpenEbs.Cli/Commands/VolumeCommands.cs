@@ -1,0 +1,140 @@
+using System.CommandLine;
+using OpenEbs.Cli.Output;
+using OpenEbs.Rest;
+using OpenEbs.Units;
+using Spectre.Console;
+
+namespace OpenEbs.Cli.Commands;
+
+/// <summary>The commands on volumes.</summary>
+internal static class VolumeCommands
+{
+    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize() };
+
+    private static Argument<string> Name() => new("name") { Description = "The volume's name", HelpName = "NAME" };
+
+    private static Option<long> Size() => new("--size") { Description = $"Size: {ByteSize.Examples}", HelpName = "SIZE", Required = true, CustomParser = CommonOptions.ParseSize };
+
+    private static Command CreateVolume()
+    {
+        var name = Name();
+        var size = Size();
+        var replicas = new Option<int>("--replicas") { Description = "Number of replicas, 1 to 7, each on a pool of its own", DefaultValueFactory = _ => 3 };
+        var writeCache = new Option<bool>("--write-cache")
+        {
+            Description = "on: like a disk's write cache, durable with each flush; off: every write is durable",
+            HelpName = "on|off",
+            DefaultValueFactory = _ => true,
+            CustomParser = CommonOptions.ParseSwitch,
+        };
+        var minInSync = new Option<int?>("--min-in-sync") { Description = "Fewest in-sync replicas with which it serves I/O [default: 1 for one or two replicas, else the majority]" };
+        var ioTimeout = new Option<TimeSpan>("--io-timeout")
+        {
+            Description = "How long I/O waits for a volume that cannot serve",
+            DefaultValueFactory = _ => TimeSpan.FromSeconds(60),
+            CustomParser = CommonOptions.ParseDuration,
+        };
+        var blockSize = new Option<int>("--block-size") { Description = "Logical block length: 512 or 4096", DefaultValueFactory = _ => 512 };
+        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, blockSize };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var request = new CreateVolumeRequest
+            {
+                Name = parsed.GetValue(name)!,
+                SizeBytes = parsed.GetValue(size),
+                ReplicaCount = parsed.GetValue(replicas),
+                WriteCache = parsed.GetValue(writeCache),
+                MinInSync = parsed.GetValue(minInSync),
+                IoTimeoutSeconds = parsed.GetValue(ioTimeout).TotalSeconds,
+                BlockLength = parsed.GetValue(blockSize),
+            };
+            var (volume, isNew) = await Output.Progress.ShowAsync($"Creating {request.Name}", api.CreateVolumeAsync(request, cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, created => new Rows(
+                new Text($"Volume {created.Name} {(isNew ? "created" : "exists already")}: {ByteSize.Format(created.SizeBytes)}, {created.ReplicaCount} replica(s), {created.State}."),
+                new Text($"Target {created.TargetName} at {string.Join(", ", created.Portals)}")));
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command List()
+    {
+        var command = new Command("list", "List all volumes.");
+        command.Aliases.Add("ls");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var volumes = await Output.Progress.ShowAsync("Listing volumes", api.ListVolumesAsync(cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volumes, VolumeDescription.Table);
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Describe()
+    {
+        var name = Name();
+        var command = new Command("describe", "Show everything about a volume.") { name };
+        command.Aliases.Add("get");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var volume = await Output.Progress.ShowAsync("Asking the volume", api.GetVolumeAsync(parsed.GetValue(name)!, cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Delete()
+    {
+        var name = Name();
+        var yes = new Option<bool>("--yes", "-y") { Description = "Do not ask" };
+        var command = new Command("delete", "Delete a volume and all its data.") { name, yes };
+        command.Aliases.Add("rm");
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var volume = await api.GetVolumeAsync(parsed.GetValue(name)!, cancellationToken);
+            if (!parsed.GetValue(yes)) Confirm(volume);
+            await Output.Progress.ShowAsync($"Deleting {volume.Name}", DeleteAsync());
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, deleted => new Text($"Volume {deleted.Name} deleted.\n"));
+            return (int)ExitCode.Ok;
+
+            async Task<bool> DeleteAsync()
+            {
+                await api.DeleteVolumeAsync(volume.Name, cancellationToken);
+                return true;
+            }
+        });
+        return command;
+    }
+
+    private static Command Resize()
+    {
+        var name = Name();
+        var size = Size();
+        var command = new Command("resize", "Change a volume's size.") { name, size };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var volume = await Output.Progress.ShowAsync("Resizing", api.ResizeVolumeAsync(parsed.GetValue(name)!, parsed.GetValue(size), cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, resized => new Text($"Volume {resized.Name} has {ByteSize.Format(resized.SizeBytes)} now.\n"));
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static void Confirm(VolumeResource volume)
+    {
+        if (Console.IsInputRedirected || Console.IsErrorRedirected)
+        {
+            throw new CommandFailedException(ExitCode.Usage, $"deleting {volume.Name} destroys its data: confirm with --yes.");
+        }
+
+        var sessions = volume.Sessions.Count == 0 ? "" : $" {volume.Sessions.Count} initiator(s) use it now: {string.Join(", ", volume.Sessions.Select(s => s.Initiator))}.";
+        Console.Error.Write($"Delete {volume.Name} ({ByteSize.Format(volume.SizeBytes)}) and all its data?{sessions} [y/N] ");
+        if (Console.In.ReadLine()?.Trim() is not ("y" or "Y" or "yes")) throw new CommandFailedException(ExitCode.Declined, "nothing was deleted.");
+    }
+}

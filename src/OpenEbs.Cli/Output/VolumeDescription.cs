@@ -1,0 +1,55 @@
+using System.Globalization;
+using OpenEbs.Cli.Commands;
+using OpenEbs.Rest;
+using OpenEbs.Units;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+
+namespace OpenEbs.Cli.Output;
+
+/// <summary>Volumes for people.</summary>
+internal static class VolumeDescription
+{
+    public static IRenderable Table(IReadOnlyList<VolumeResource> volumes)
+    {
+        if (volumes.Count == 0) return new Text("There is no volume. Create one: openebsctl volume create NAME --size 1Gi\n");
+        var table = ResultWriter.Columns("VOLUME", "STATE", ">SIZE", "REPLICAS", "COORDINATOR", ">SESSIONS", "TARGET");
+        foreach (var v in volumes)
+        {
+            table.Add(v.Name, ResultWriter.State(v.State.ToString()), ByteSize.Format(v.SizeBytes), InSync(v), v.Coordinator, v.Sessions.Count, v.TargetName);
+        }
+
+        return table;
+    }
+
+    public static IRenderable Details(VolumeResource volume)
+    {
+        var facts = new Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(0, 0, 3, 0) }).AddColumn();
+        Add("Volume", new Text(volume.Name));
+        Add("State", ResultWriter.State(volume.State.ToString()));
+        if (volume.Reason.Length > 0) Add("Reason", new Text(volume.Reason));
+        Add("Size", new Text($"{ByteSize.Format(volume.SizeBytes)} ({volume.SizeBytes} bytes, blocks of {volume.BlockLength})"));
+        Add("Replicas", new Text($"{InSync(volume)} in sync, serves with {volume.MinInSync}"));
+        Add("Write cache", new Text(volume.WriteCache ? "on" : "off"));
+        Add("I/O timeout", new Text(Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))));
+        Add("Coordinator", new Text(volume.Coordinator.Length > 0 ? volume.Coordinator : "-"));
+        Add("Epoch", new Text(volume.Epoch.ToString(CultureInfo.InvariantCulture)));
+        Add("Seq", new Text($"{volume.Seq} (durable up to {volume.CommitSeq})"));
+        Add("Target", new Text(volume.TargetName));
+        Add("Portals", new Text(volume.Portals.Count > 0 ? string.Join(", ", volume.Portals) : "-"));
+        Add("Uid", new Text(volume.Uid.ToString()));
+        return new Rows(facts, Text.NewLine, ClusterCommands.ReplicaTable(volume.Replicas), Text.NewLine, Sessions(volume));
+
+        void Add(string name, IRenderable value) => facts.AddRow(new Text(name, new Style(decoration: Decoration.Bold)), value);
+    }
+
+    private static IRenderable Sessions(VolumeResource volume)
+    {
+        if (volume.Sessions.Count == 0) return new Text("No sessions.");
+        var table = ResultWriter.Columns("SESSION", "ADDRESS", "NODE", "SINCE");
+        foreach (var s in volume.Sessions) table.Add(s.Initiator, s.Address, s.Node, s.Since.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture));
+        return table;
+    }
+
+    private static string InSync(VolumeResource volume) => $"{volume.Replicas.Count(replica => replica.State == Replicas.ReplicaState.InSync)}/{volume.ReplicaCount}";
+}

@@ -1,0 +1,5 @@
+using System.CommandLine;
+using OpenEbs.Cli;
+using OpenEbs.Cli.Commands;
+
+return await ControlCommandLine.RunAsync(args);
