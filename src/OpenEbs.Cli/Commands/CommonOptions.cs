@@ -22,10 +22,9 @@ internal static class CommonOptions
 
     public static Option<OutputFormat> Output { get; } = new("--output", "-o")
     {
-        Description = "table, json or yaml",
+        Description = "table, json or yaml [default: table]",
         HelpName = "FORMAT",
         Recursive = true,
-        DefaultValueFactory = _ => OutputFormat.Table,
         CustomParser = result =>
         {
             var text = result.Tokens[0].Value;

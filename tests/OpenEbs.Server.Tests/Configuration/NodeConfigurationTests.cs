@@ -1,0 +1,81 @@
+using OpenEbs.Server.Configuration;
+using OpenEbs.Server.Startup;
+using Xunit;
+
+namespace OpenEbs.Server.Tests.Configuration;
+
+public sealed class NodeConfigurationTests : IDisposable
+{
+    private readonly TemporaryDirectory _directory = new();
+
+    public void Dispose() => _directory.Dispose();
+
+    [Fact]
+    public void Load_OfTheSampleInDeploy_IsValid()
+    {
+        var options = NodeConfiguration.Load(Path.Combine(RepositoryRoot(), "deploy", "openebs.json"));
+
+        Assert.NotEmpty(options.Pools);
+        Assert.True(options.HasRole(NodeRole.Storage));
+    }
+
+    [Fact]
+    public void Load_OfNothing_ExplainsItselfWithAnExample()
+    {
+        var exception = Load("{}");
+
+        Assert.Equal(ExitCode.Usage, exception.ExitCode);
+        Assert.Contains("\"Pools\"", exception.Cure, StringComparison.Ordinal);
+        Assert.Contains("OPENEBS__POOLS__0__PATH", exception.Cure, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Load_WithSeveralProblems_ReportsThemAll()
+    {
+        var exception = Load("""
+            { "OpenEbs": { "Roles": ["storage", "cook"], "HttpPort": 99999, "SiloPort": 4000, "IscsiPort": 4000, "BindAddress": "0.0.0.0", "TraceRatio": 2,
+              "Pools": [ { "Id": "a", "Path": "/x", "Capacity": "1GB" }, { "Id": "a", "Path": "/x" } ] } }
+            """);
+
+        string[] expected = ["'cook'", "HttpPort is 99999", "SiloPort and IscsiPort are both 4000", "AdvertisedAddress is absent", "TraceRatio is 2", "write 1Gi", "Id 'a' twice", "Path '/x' twice", "Metadata:Path is empty"];
+        Assert.All(expected, part => Assert.Contains(part, exception.Message, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("{ \"OpenEbs\": { \"Pool\": [] } }", "Pool")]
+    [InlineData("{ \"OpenEbs\": { \"HttpPort\": \"many\" } }", "many")]
+    [InlineData("{ nonsense", "cannot be read")]
+    public void Load_OfWhatCannotBeRead_NamesIt(string json, string expected) => Assert.Contains(expected, Load(json).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Load_OfAMissingFile_NamesIt() =>
+        Assert.Contains("/no/such.json", Assert.Throws<CannotStartException>(() => NodeConfiguration.Load("/no/such.json")).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Read_OfWhatWasWritten_IsEqual()
+    {
+        var options = new NodeOptions
+        {
+            NodeName = "n", SiloPort = 1, SentinelPort = 0, OrleansGatewayPort = 2, IscsiPort = 3, HttpPort = 4, Pools = [new PoolOptions { Id = "p", Path = "/p", Capacity = "1Gi" }],
+            Metadata = new MetadataOptions { Path = "/m.db" }, TraceRatio = 0.5, Roles = ["storage"], AdvertisedAddress = "10.0.0.1", ClusterId = "c", BindAddress = "10.0.0.1",
+        };
+
+        var copy = NodeConfiguration.Read(new StringReader(NodeConfiguration.Write(options)));
+
+        Assert.Equivalent(options, copy, strict: true);
+    }
+
+    private CannotStartException Load(string json)
+    {
+        var file = _directory.File("openebs.json");
+        File.WriteAllText(file, json);
+        return Assert.Throws<CannotStartException>(() => NodeConfiguration.Load(file));
+    }
+
+    private static string RepositoryRoot()
+    {
+        var directory = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(directory, "OpenEbs.Orleans.sln"))) directory = Path.GetDirectoryName(directory)!;
+        return directory;
+    }
+}
