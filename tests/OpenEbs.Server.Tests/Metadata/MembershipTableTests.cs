@@ -75,7 +75,8 @@ public sealed class MembershipTableTests : IDisposable
         entry.Status = SiloStatus.Dead;
         entry.SuspectTimes = [Tuple.Create(Entry(2).SiloAddress, Start), Tuple.Create(Entry(3).SiloAddress, Start)];
 
-        Assert.True(await table.UpdateRowAsync(entry, "0", Next(await table.ReadAllAsync())));
+        var before = await table.ReadAllAsync();
+        Assert.True(await table.UpdateRowAsync(entry, before.Members[0].Item2, Next(before)));
 
         var (read, _) = Assert.Single((await table.ReadRowAsync(entry.SiloAddress)).Members);
         Assert.Equal(SiloStatus.Dead, read.Status);
