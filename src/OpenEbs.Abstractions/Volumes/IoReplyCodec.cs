@@ -10,8 +10,8 @@ using Orleans.Serialization.WireProtocol;
 
 namespace OpenEbs.Volumes;
 
-/// <summary>Wire form of an <see cref="IoReply"/>, length-prefixed: u16 header length, header, detail (UTF-8), data. Header (little-endian): u8 status, 3 reserved, i32 miscompare offset,
-/// i64 facts version, i32 detail length, i32 data length (-1: none). A newer version may lengthen the header and add to the end; an older reader skips both.</summary>
+/// <summary>Wire form of an <see cref="IoReply"/>: a <see cref="WireFrame"/> whose header is u8 status, 3 reserved, i32 miscompare offset, i64 facts version, i32 detail length,
+/// i32 data length (-1: none), and whose body is the detail (UTF-8) and the data.</summary>
 [RegisterSerializer]
 public sealed class IoReplyCodec : IFieldCodec<IoReply>
 {
@@ -52,25 +52,16 @@ public sealed class IoReplyCodec : IFieldCodec<IoReply>
         if (field.WireType == WireType.Reference) return ReferenceCodec.ReadReference<IoReply, TInput>(ref reader, field)!;
         field.EnsureWireType(WireType.LengthPrefixed);
         ReferenceCodec.MarkValueField(reader.Session);
-        var length = reader.ReadVarUInt32();
-        reader.EnsureAvailable(length);
-        var end = reader.Position + length;
-        Span<byte> header = stackalloc byte[2 + HeaderBytes];
-        reader.ReadBytes(header);
-        var headerBytes = BinaryPrimitives.ReadUInt16LittleEndian(header);
-        if (headerBytes < HeaderBytes) throw new InvalidDataException($"A volume's reply has a header of {headerBytes} bytes; at least {HeaderBytes} are expected.");
-        reader.Skip(headerBytes - HeaderBytes);
-        var detailBytes = BinaryPrimitives.ReadInt32LittleEndian(header[18..]);
-        var dataBytes = BinaryPrimitives.ReadInt32LittleEndian(header[22..]);
-        if (detailBytes < 0 || dataBytes < -1 || detailBytes + (long)Math.Max(dataBytes, 0) > end - reader.Position)
-        {
-            throw new InvalidDataException($"A volume's reply of {length} bytes announces {detailBytes} bytes of detail and {dataBytes} of data.");
-        }
-
+        Span<byte> header = stackalloc byte[HeaderBytes];
+        var end = WireFrame.Begin(ref reader, header);
+        var detailBytes = BinaryPrimitives.ReadInt32LittleEndian(header[16..]);
+        var dataBytes = BinaryPrimitives.ReadInt32LittleEndian(header[20..]);
+        WireFrame.EnsureWithin(ref reader, end, detailBytes);
+        WireFrame.EnsureWithin(ref reader, end, detailBytes + (long)Math.Max(dataBytes, 0));
         var detail = detailBytes == 0 ? "" : Encoding.UTF8.GetString(reader.ReadBytes((uint)detailBytes));
         var data = dataBytes < 0 ? null : IoBufferCodec.ReadBytes(ref reader, (uint)dataBytes);
-        reader.Skip(end - reader.Position);
-        return new IoReply((IoStatus)header[2], data, BinaryPrimitives.ReadInt32LittleEndian(header[6..]), detail, BinaryPrimitives.ReadInt64LittleEndian(header[10..]));
+        WireFrame.End(ref reader, end);
+        return new IoReply((IoStatus)header[0], data, BinaryPrimitives.ReadInt32LittleEndian(header[4..]), detail, BinaryPrimitives.ReadInt64LittleEndian(header[8..]));
     }
 }
 

@@ -43,7 +43,8 @@ internal sealed class VolumeAttaching(SiloAddress localSilo, VolumeConnectionOpt
         }
         finally
         {
-            RequestContext.Clear();
+            RequestContext.Remove(IPlacementDirector.PlacementHintKey);
+            RequestContext.Remove(GatewayKey);
         }
     }
 

@@ -1,0 +1,252 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Grains.Hosting;
+using OpenEbs.Grains.Nodes;
+using OpenEbs.Grains.Volumes;
+using OpenEbs.Nodes;
+using OpenEbs.Pools;
+using OpenEbs.Replicas;
+using OpenEbs.Volumes;
+using Orleans.Concurrency;
+using Orleans.Placement;
+using Orleans.Runtime;
+using Orleans.Storage;
+
+namespace OpenEbs.Grains.Cluster;
+
+/// <summary>The cluster's registry: which volumes there are, and where their replicas were put. It is in no data path.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "OnDeactivateAsync ends what the activation owns.")]
+[Reentrant, PreferLocalPlacement, GrainType("openebs.cluster")]
+internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeeper
+{
+    private static readonly TimeSpan DescribePatience = TimeSpan.FromSeconds(3);
+
+    private readonly OpenEbsSiloOptions _options;
+    private readonly NodeDirectory _nodes;
+    private readonly PoolCensus _census;
+    private readonly VolumeRecords _records;
+    private readonly Registry _registry;
+    private readonly VolumeLifecycle _lifecycle;
+    private readonly TimeProvider _time;
+    private readonly ILogger<ClusterGrain> _logger;
+    private Task? _upkeep;
+    private long _keptAt;
+
+    public ClusterGrain(
+        IGrainContext context,
+        [FromKeyedServices(OpenEbsSiloBuilderExtensions.StorageName)] IGrainStorage storage,
+        OpenEbsSiloOptions options,
+        NodeDirectory nodes,
+        PoolCensus census,
+        VolumeRecords records,
+        TimeProvider time,
+        ILogger<ClusterGrain> logger)
+    {
+        _options = options;
+        _nodes = nodes;
+        _census = census;
+        _records = records;
+        _registry = new Registry(storage, context.GrainId);
+        _time = time;
+        _logger = logger;
+        _lifecycle = new VolumeLifecycle(_registry, GrainFactory, records, nodes, time, logger);
+    }
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken) => _registry.LoadAsync();
+
+    public override Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        _registry.Dispose();
+        return Task.CompletedTask;
+    }
+
+    public async Task<VolumeView> CreateVolumeAsync(string name, VolumeSpec spec)
+    {
+        Validate(name, spec);
+        if (_registry.Current.Volumes.TryGetValue(name, out var existing))
+        {
+            if (existing.Stage == RegistrationStage.Deleting) throw new VolumeUnavailableException($"Volume '{name}' is being deleted; create it again when it is gone.");
+            await EnsureSameAsync(name, existing, spec);
+        }
+        else
+        {
+            var pools = PoolChoice.Choose(await TakeCensusAsync(), name, spec.Replicas);
+            await RegisterAsync(name, spec, pools);
+        }
+
+        await _lifecycle.FinishCreateAsync(name);
+        return await GrainFactory.GetGrain<IVolumeGrain>(name).DescribeAsync();
+    }
+
+    public async Task<bool> DeleteVolumeAsync(string name)
+    {
+        if (!_registry.Current.Volumes.ContainsKey(name)) return false;
+        LogDeleting(name);
+        await _registry.ChangeAsync(state =>
+        {
+            if (!state.Volumes.TryGetValue(name, out var volume) || volume.Stage == RegistrationStage.Deleting) return false;
+            state.Volumes[name] = volume with { Stage = RegistrationStage.Deleting };
+            return true;
+        });
+        await _lifecycle.FinishDeleteAsync(name);
+        return true;
+    }
+
+    public Task<IReadOnlyList<string>> ListVolumeNamesAsync() =>
+        Task.FromResult<IReadOnlyList<string>>([.. _registry.Current.Volumes.Keys.Order(StringComparer.Ordinal)]);
+
+    public async Task<IReadOnlyList<VolumeView>> ListVolumesAsync()
+    {
+        var views = await Task.WhenAll(_registry.Current.Volumes.ToList().Select(entry => DescribeAsync(entry.Key, entry.Value)));
+        return [.. views.OfType<VolumeView>().OrderBy(view => view.Name, StringComparer.Ordinal)];
+    }
+
+    public async Task<IReadOnlyList<ReplicaView>> ListReplicasAsync() => [.. (await ListVolumesAsync()).SelectMany(volume => volume.Replicas)];
+
+    public async Task<IReadOnlyList<PoolView>> ListPoolsAsync() => await TakeCensusAsync();
+
+    public Task<IReadOnlyList<NodeView>> ListNodesAsync() => Task.FromResult<IReadOnlyList<NodeView>>(
+    [
+        .. _nodes.List().Select(node => new NodeView
+        {
+            Name = node.Name,
+            SiloAddress = node.Silo.ToParsableString(),
+            Status = node.Status.ToString(),
+            Roles = node.Facts?.Roles ?? [],
+            Portal = node.Facts?.Portal ?? "",
+            HttpAddress = node.Facts?.HttpAddress ?? "",
+            Pools = node.Facts?.Pools ?? [],
+            Version = node.Facts?.Version ?? "",
+        }),
+    ]);
+
+    public Task KeepAsync()
+    {
+        if (_upkeep is { IsCompleted: false } running) return running;
+        if (_keptAt != 0 && _time.GetElapsedTime(_keptAt) < _options.KeepInterval / 2) return Task.CompletedTask;
+        _keptAt = _time.GetTimestamp();
+        return _upkeep = KeepOnceAsync();
+    }
+
+    private static void Validate(string name, VolumeSpec spec)
+    {
+        var problems = spec.Problems().ToList();
+        if (!VolumeName.TryParse(name, out _))
+        {
+            problems.Insert(0, $"'{name}' is not a volume name; use 1 to {VolumeName.MaxLength} lower-case letters, digits, '-' or '.', starting and ending with a letter or digit");
+        }
+
+        if (problems.Count > 0) throw new VolumeRequestInvalidException($"Volume '{name}' cannot be created: {string.Join("; ", problems)}.");
+    }
+
+    private async Task EnsureSameAsync(string name, RegisteredVolume existing, VolumeSpec spec)
+    {
+        // The record knows the current size, the registration the one it was created with: asking for either asks for this volume.
+        var size = (await _records.Of(name).LoadAsync())?.Record.SizeBytes ?? existing.Spec.SizeBytes;
+        var wanted = Normalize(spec);
+        var created = Normalize(existing.Spec);
+        if (wanted == created || wanted == created with { SizeBytes = size }) return;
+        throw new VolumeAlreadyExistsException(
+            $"Volume '{name}' exists with another spec: it is {Text(created with { SizeBytes = size })}, asked for was {Text(wanted)}. Choose another name, or ask for the same.");
+
+        static VolumeSpec Normalize(VolumeSpec spec) => spec with { MinInSync = spec.EffectiveMinInSync };
+        static string Text(VolumeSpec spec) =>
+            $"{spec.SizeBytes} bytes in {spec.Replicas} replicas (block length {spec.BlockLength}, write cache {(spec.WriteCache ? "on" : "off")}, min-in-sync {spec.MinInSync}, io-timeout {spec.IoTimeout})";
+    }
+
+    private async Task RegisterAsync(string name, VolumeSpec spec, IReadOnlyList<PoolView> pools)
+    {
+        var uid = Guid.NewGuid();
+        await _registry.ChangeAsync(state =>
+        {
+            if (state.Volumes.ContainsKey(name)) return false;
+            state.Volumes[name] = new RegisteredVolume
+            {
+                Uid = uid,
+                Spec = spec,
+                Stage = RegistrationStage.Creating,
+                Replicas = [.. pools.Select((pool, i) => new RegisteredReplica(pool.Id, $"{uid:N}-{i}"))],
+            };
+            return true;
+        });
+
+        // Another call may have been first: then it must have wanted the same.
+        var registered = _registry.Current.Volumes[name];
+        if (registered.Uid != uid) await EnsureSameAsync(name, registered, spec);
+        else LogCreating(name, spec.SizeBytes, string.Join(", ", pools.Select(pool => pool.Id)));
+    }
+
+    private async Task<IReadOnlyList<PoolView>> TakeCensusAsync()
+    {
+        var pools = await _census.TakeAsync(_registry.Current.Pools);
+        await _registry.ChangeAsync(state =>
+        {
+            var isNew = false;
+            foreach (var pool in pools.Where(pool => pool.Online))
+            {
+                var registered = new RegisteredPool(pool.Node, pool.Path, pool.CapacityBytes);
+                if (state.Pools.TryGetValue(pool.Id, out var known) && known == registered) continue;
+                state.Pools[pool.Id] = registered;
+                isNew = true;
+            }
+
+            return isNew;
+        });
+        return pools;
+    }
+
+    private async Task<VolumeView?> DescribeAsync(string name, RegisteredVolume registered)
+    {
+        var reason = registered.Stage == RegistrationStage.Deleting ? "it is being deleted" : "its coordinator does not answer";
+        if (registered.Stage != RegistrationStage.Deleting)
+        {
+            try
+            {
+                return await GrainFactory.GetGrain<IVolumeGrain>(name).DescribeAsync().AsTask().WaitAsync(DescribePatience, _time);
+            }
+            catch (Exception failure)
+            {
+                LogNoAnswer(name, failure.Message);
+                reason += $": {failure.Message}";
+            }
+        }
+
+        var state = registered.Stage == RegistrationStage.Deleting ? VolumeState.Deleting : VolumeState.Opening;
+        var record = (await _records.Of(name).LoadAsync())?.Record ?? VolumeLifecycle.NewRecord(name, registered);
+        return VolumeViews.Of(record, state, reason, _nodes);
+    }
+
+    private async Task KeepOnceAsync()
+    {
+        await TakeCensusAsync();
+        foreach (var (name, volume) in _registry.Current.Volumes.ToList())
+        {
+            try
+            {
+                if (volume.Stage == RegistrationStage.Creating) await _lifecycle.FinishCreateAsync(name);
+                else if (volume.Stage == RegistrationStage.Deleting) await _lifecycle.FinishDeleteAsync(name);
+                else await _lifecycle.KeepOpenAsync(name, volume);
+            }
+            catch (Exception failure)
+            {
+                // The next round tries again.
+                LogKeepFailed(name, failure.Message);
+            }
+        }
+
+        await _lifecycle.RemoveLeftoversAsync();
+    }
+
+    [LoggerMessage(1400, LogLevel.Information, "Volume {Volume}: creating with {SizeBytes} bytes on pools {Pools}")]
+    private partial void LogCreating(string volume, long sizeBytes, string pools);
+
+    [LoggerMessage(1401, LogLevel.Information, "Volume {Volume}: deleting")]
+    private partial void LogDeleting(string volume);
+
+    [LoggerMessage(1402, LogLevel.Debug, "Volume {Volume}: does not describe itself: {Reason}")]
+    private partial void LogNoAnswer(string volume, string reason);
+
+    [LoggerMessage(1403, LogLevel.Warning, "Volume {Volume}: upkeep failed and is tried again: {Reason}")]
+    private partial void LogKeepFailed(string volume, string reason);
+}

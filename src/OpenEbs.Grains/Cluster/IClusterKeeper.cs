@@ -1,0 +1,10 @@
+namespace OpenEbs.Grains.Cluster;
+
+/// <summary>The registry's own upkeep, asked for by every silo now and then. Key: 0.</summary>
+[Alias("openebs.IClusterKeeper")]
+internal interface IClusterKeeper : IGrainWithIntegerKey
+{
+    /// <summary>Finishes creations and deletions that were interrupted, removes what was left on pools that are back, and keeps every volume open. Calls that come too close together do nothing.</summary>
+    [Alias("Keep"), ResponseTimeout("00:02:00")]
+    Task KeepAsync();
+}

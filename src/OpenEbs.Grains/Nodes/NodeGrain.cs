@@ -1,0 +1,26 @@
+using OpenEbs.Grains.Hosting;
+using OpenEbs.Grains.Pools;
+using OpenEbs.Pools;
+using Orleans.Concurrency;
+
+namespace OpenEbs.Grains.Nodes;
+
+[Reentrant, NodePlacement, GrainType("openebs.node")]
+internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools) : Grain, INodeGrain
+{
+    public Task<NodeFacts> GetFactsAsync() => Task.FromResult(NodeMetadata.FactsOf(options));
+
+    public Task<IReadOnlyList<PoolView>> GetPoolsAsync() => Task.FromResult<IReadOnlyList<PoolView>>([.. pools.All.Select(View)]);
+
+    private PoolView View(LocalPool pool) => new()
+    {
+        Id = pool.Id,
+        Node = options.NodeName,
+        Path = pool.Path,
+        CapacityBytes = pool.CapacityBytes,
+        FreeBytes = pool.FreeBytes,
+        Replicas = pool.ListReplicas().Count,
+        Online = pool.IsOnline,
+        Reason = pool.Reason,
+    };
+}

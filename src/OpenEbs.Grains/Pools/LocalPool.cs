@@ -1,0 +1,201 @@
+namespace OpenEbs.Grains.Pools;
+
+/// <summary>Whether a pool of this node can be used, and if not, what is wrong.</summary>
+public enum PoolCondition
+{
+    Online,
+
+    /// <summary>Another process uses the directory.</summary>
+    InUse,
+
+    /// <summary>The directory, or the disk under it, went away or was emptied.</summary>
+    Vanished,
+
+    /// <summary>The directory holds another pool, or something that is not a pool.</summary>
+    Foreign,
+
+    /// <summary>The directory cannot be created, read or written.</summary>
+    Inaccessible,
+}
+
+/// <summary>A pool on this node: a directory that holds <c>pool.json</c> (which pool it is), <c>pool.lock</c> (held while a process uses it) and <c>replicas/ID/</c> (one directory a replica).</summary>
+/// <remarks>Thread-safe.</remarks>
+public sealed class LocalPool : IDisposable
+{
+    private const string LockName = "pool.lock";
+    private const string ReplicasName = "replicas";
+
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private FileStream? _held;
+    private long _usedBytes;
+    private long _usedAt;
+    private bool _wasOnline;
+
+    internal LocalPool(PoolOptions options, TimeProvider time)
+    {
+        Options = options;
+        Path = System.IO.Path.GetFullPath(options.Path);
+        _time = time;
+    }
+
+    public PoolOptions Options { get; }
+
+    public string Id => Options.Id;
+
+    /// <summary>Full path of the pool's directory.</summary>
+    public string Path { get; }
+
+    public PoolCondition Condition { get; private set; } = PoolCondition.Inaccessible;
+
+    /// <summary>What is wrong and what to do about it, for people; empty when online.</summary>
+    public string Reason { get; private set; } = "not opened yet";
+
+    /// <summary>Rises whenever the pool goes offline or comes back: files opened before are of the past.</summary>
+    public int Life { get; private set; }
+
+    public bool IsOnline => Condition == PoolCondition.Online;
+
+    public long CapacityBytes => Math.Min(Options.CapacityBytes ?? long.MaxValue, IsOnline ? Drive().TotalSize : Options.CapacityBytes ?? 0);
+
+    /// <summary>Bytes that replicas may still occupy.</summary>
+    public long FreeBytes
+    {
+        get
+        {
+            if (!IsOnline) return 0;
+            var free = Drive().AvailableFreeSpace;
+            return Options.CapacityBytes is { } limit ? Math.Max(0, Math.Min(free, limit - UsedBytes())) : free;
+        }
+    }
+
+    /// <summary>Opens the pool, creating it in a directory that is absent or empty; or, when it is open, checks that it still is what it was.</summary>
+    public void Check()
+    {
+        lock (_lock)
+        {
+            var (condition, reason) = IsOnline ? CheckOpen() : TryOpen();
+            if (condition == Condition && reason == Reason) return;
+            if (IsOnline != (condition == PoolCondition.Online)) Life++;
+            if (condition != PoolCondition.Online) Release();
+            Condition = condition;
+            Reason = reason;
+        }
+    }
+
+    public IReadOnlyList<string> ListReplicas()
+    {
+        var directory = System.IO.Path.Combine(Path, ReplicasName);
+        if (!IsOnline || !Directory.Exists(directory)) return [];
+        return [.. Directory.EnumerateDirectories(directory).Select(System.IO.Path.GetFileName).OfType<string>().Where(name => !name.StartsWith('.'))];
+    }
+
+    /// <summary>Where a replica's files are, whether they exist or not.</summary>
+    public string ReplicaPath(string replicaId) => System.IO.Path.Combine(Path, ReplicasName, ValidReplicaId(replicaId));
+
+    /// <summary>Removes a replica's files; nothing happens when there are none. The directory disappears at once, its contents soon after.</summary>
+    public void DeleteReplica(string replicaId)
+    {
+        var path = ReplicaPath(replicaId);
+        var doomed = System.IO.Path.Combine(Path, ReplicasName, $".deleted-{replicaId}");
+        if (Directory.Exists(doomed)) Directory.Delete(doomed, recursive: true);
+        if (!Directory.Exists(path)) return;
+        Directory.Move(path, doomed);
+        Directory.Delete(doomed, recursive: true);
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            Release();
+            Condition = PoolCondition.Inaccessible;
+            Reason = "closed";
+        }
+    }
+
+    private static string ValidReplicaId(string id) => id.Length is > 0 and <= 128 && id[0] != '.' && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.')
+        ? id
+        : throw new ArgumentException($"'{id}' cannot be the id of a replica.", nameof(id));
+
+    private (PoolCondition Condition, string Reason) TryOpen()
+    {
+        try
+        {
+            if (_wasOnline && !File.Exists(System.IO.Path.Combine(Path, PoolIdentity.FileName))) return Vanished();
+            Directory.CreateDirectory(Path);
+            var identity = PoolIdentity.Read(Path);
+            if (identity is not null && identity.Id != Id)
+            {
+                return (PoolCondition.Foreign, $"{Path} holds pool '{identity.Id}', but is configured as '{Id}'; correct the configuration, or give the right directory");
+            }
+
+            if (identity is null && Directory.EnumerateFileSystemEntries(Path).Any(entry => System.IO.Path.GetFileName(entry) is not LockName and not "lost+found"))
+            {
+                return (PoolCondition.Foreign, $"{Path} is not empty and has no {PoolIdentity.FileName}: it is not a pool; give an empty directory");
+            }
+
+            var lockPath = System.IO.Path.Combine(Path, LockName);
+            try
+            {
+                _held = new FileStream(lockPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException) when (File.Exists(lockPath))
+            {
+                return (PoolCondition.InUse, $"{Path} is in use by another openebs process (it holds {LockName}); stop that process, or give this one another directory");
+            }
+
+            if (identity is null) new PoolIdentity(PoolIdentity.CurrentFormat, Id, _time.GetUtcNow()).Write(Path);
+            Directory.CreateDirectory(System.IO.Path.Combine(Path, ReplicasName));
+            _wasOnline = true;
+            return (PoolCondition.Online, "");
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            return (PoolCondition.Inaccessible, $"{problem.Message.TrimEnd('.')}; give a directory that this process may write to, or repair the disk");
+        }
+    }
+
+    private (PoolCondition Condition, string Reason) CheckOpen()
+    {
+        try
+        {
+            return PoolIdentity.Read(Path)?.Id == Id ? (PoolCondition.Online, "") : Vanished();
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException or InvalidDataException)
+        {
+            return (PoolCondition.Inaccessible, problem.Message);
+        }
+    }
+
+    private (PoolCondition Condition, string Reason) Vanished() =>
+        (PoolCondition.Vanished, $"{Path} vanished, or lost its {PoolIdentity.FileName}; mount the disk again, the pool then comes back by itself");
+
+    private void Release()
+    {
+        _held?.Dispose();
+        _held = null;
+    }
+
+    private DriveInfo Drive() => new(Path);
+
+    /// <summary>What the replicas occupy, at most 5 s old.</summary>
+    private long UsedBytes()
+    {
+        lock (_lock)
+        {
+            if (_usedAt != 0 && _time.GetElapsedTime(_usedAt) < TimeSpan.FromSeconds(5)) return _usedBytes;
+            _usedAt = _time.GetTimestamp();
+            try
+            {
+                _usedBytes = new DirectoryInfo(Path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
+            }
+            catch (IOException)
+            {
+                // Files come and go while they are counted; the next count is right again.
+            }
+
+            return _usedBytes;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+using Microsoft.Extensions.Logging;
+using OpenEbs.Grains.Hosting;
+
+namespace OpenEbs.Grains.Pools;
+
+/// <summary>The pools of this silo. Watches that they stay: one that vanishes goes offline with a reason, and comes back when its directory does.</summary>
+public sealed partial class LocalPools : ILifecycleParticipant<ISiloLifecycle>, IDisposable
+{
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
+
+    private readonly Dictionary<string, LocalPool> _pools;
+    private readonly TimeProvider _time;
+    private readonly ILogger<LocalPools> _logger;
+    private ITimer? _timer;
+
+    public LocalPools(OpenEbsSiloOptions options, TimeProvider time, ILogger<LocalPools> logger)
+    {
+        _time = time;
+        _logger = logger;
+        _pools = options.Pools.ToDictionary(pool => pool.Id, pool => new LocalPool(pool, time));
+    }
+
+    public IReadOnlyCollection<LocalPool> All => _pools.Values;
+
+    public LocalPool? Find(string id) => _pools.GetValueOrDefault(id);
+
+    /// <summary>Opens all pools; the condition of each says how it went. A host that wants to refuse to start with a bad pool calls this before the silo does.</summary>
+    public void Open() => CheckAll();
+
+    public void Participate(ISiloLifecycle lifecycle) => lifecycle.Subscribe(nameof(LocalPools), ServiceLifecycleStage.RuntimeInitialize, _ =>
+    {
+        Open();
+        _timer = _time.CreateTimer(_ => CheckAll(), null, CheckInterval, CheckInterval);
+        return Task.CompletedTask;
+    });
+
+    public void Dispose()
+    {
+        _timer?.Dispose();
+        foreach (var pool in _pools.Values) pool.Dispose();
+    }
+
+    private void CheckAll()
+    {
+        foreach (var pool in _pools.Values)
+        {
+            var before = (pool.Condition, pool.Reason);
+            pool.Check();
+            if (before == (pool.Condition, pool.Reason)) continue;
+            if (pool.IsOnline) LogOnline(pool.Id, pool.Path);
+            else LogOffline(pool.Id, pool.Reason);
+        }
+    }
+
+    [LoggerMessage(1200, LogLevel.Information, "Pool {Pool}: online at {Path}")]
+    private partial void LogOnline(string pool, string path);
+
+    [LoggerMessage(1201, LogLevel.Error, "Pool {Pool}: offline: {Reason}")]
+    private partial void LogOffline(string pool, string reason);
+}

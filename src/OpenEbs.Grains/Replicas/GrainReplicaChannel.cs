@@ -1,0 +1,36 @@
+using OpenEbs.Replication.Replicas;
+
+namespace OpenEbs.Grains.Replicas;
+
+/// <summary>The way to a replica through its grain. Within a silo requests and replies are handed over by reference; between silos their codecs copy payloads once to the wire and once from it.</summary>
+internal sealed class GrainReplicaChannel(IReplicaGrain replica, bool isLocal) : IReplicaChannel
+{
+    public bool IsLocal => isLocal;
+
+    public ValueTask<OpenReply> OpenAsync(OpenRequest request) => replica.OpenAsync(request);
+
+    public ValueTask<AppendReply> AppendAsync(AppendRequest request)
+    {
+        // The call's copier has taken the reference that travels; ours ends here.
+        using (request) return replica.AppendAsync(request);
+    }
+
+    public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) => replica.FlushAsync(epoch, incarnation, commitSeq, flush);
+
+    public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) => replica.ReadAsync(epoch, incarnation, block, blockCount);
+
+    public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => replica.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
+
+    public ValueTask<RebuildReply> RebuildAsync(RebuildRequest request) => replica.RebuildAsync(request);
+
+    public ValueTask<RebuildReply> CopyAsync(AppendRequest request, bool repair)
+    {
+        using (request) return replica.CopyAsync(request, repair);
+    }
+
+    public ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns) =>
+        replica.ListChangedAsync(epoch, incarnation, sinceSeq, fromBlock, maxRuns);
+
+    public ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns) =>
+        replica.ListAllocatedAsync(epoch, incarnation, fromBlock, blockCount, maxRuns);
+}

@@ -1,0 +1,40 @@
+using OpenEbs.Replication.Replicas;
+
+namespace OpenEbs.Grains.Replicas;
+
+/// <summary>A replica: <see cref="IReplicaChannel"/> as grain calls. Key: "pool/replica id".</summary>
+/// <remarks>Requests carry one reference to their buffers (their copier takes it), which the receiving method owns; so does the receiver of a <see cref="ReadReply"/>.</remarks>
+[Alias("openebs.IReplicaGrain")]
+internal interface IReplicaGrain : IGrainWithStringKey
+{
+    [Alias("Open"), ResponseTimeout("00:01:00")]
+    ValueTask<OpenReply> OpenAsync(OpenRequest request);
+
+    [Alias("Append"), ResponseTimeout("00:00:10")]
+    ValueTask<AppendReply> AppendAsync(AppendRequest request);
+
+    [Alias("Flush"), ResponseTimeout("00:00:10")]
+    ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush);
+
+    [Alias("Read"), ResponseTimeout("00:00:10")]
+    ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount);
+
+    [Alias("ReadLog"), ResponseTimeout("00:00:10")]
+    ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes);
+
+    [Alias("Rebuild"), ResponseTimeout("00:01:00")]
+    ValueTask<RebuildReply> RebuildAsync(RebuildRequest request);
+
+    [Alias("Copy"), ResponseTimeout("00:00:10")]
+    ValueTask<RebuildReply> CopyAsync(AppendRequest request, bool repair);
+
+    [Alias("ListChanged"), ResponseTimeout("00:00:10")]
+    ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns);
+
+    [Alias("ListAllocated"), ResponseTimeout("00:00:10")]
+    ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns);
+
+    /// <summary>Removes the replica and its files; nothing happens when there are none.</summary>
+    [Alias("Delete"), ResponseTimeout("00:01:00")]
+    ValueTask DeleteAsync();
+}

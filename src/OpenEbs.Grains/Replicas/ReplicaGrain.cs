@@ -1,0 +1,140 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Buffers;
+using OpenEbs.Grains.Pools;
+using OpenEbs.Replication.Replicas;
+using Orleans.Concurrency;
+using Orleans.Dashboard;
+using Orleans.Placement;
+using Orleans.Runtime;
+
+namespace OpenEbs.Grains.Replicas;
+
+/// <summary>Hosts one life of a replica over its directory in a pool of this silo, and runs its store's background work.</summary>
+[SuppressMessage("Design", "CA1001", Justification = "OnDeactivateAsync ends what the activation owns.")]
+[Reentrant, KeepAlive, Immovable, PoolPlacement, NoProfiling, GrainType("openebs.replica")]
+internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
+{
+    /// <summary>Steps of background work in one turn of the timer, so that calls get theirs in between.</summary>
+    private const int MaxStepsPerTick = 4;
+    private static readonly TimeSpan BusyDelay = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan AfterWriteDelay = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan IdleDelay = TimeSpan.FromSeconds(5);
+
+    private readonly LocalPools _pools;
+    private readonly IReplicaStoreProvider _stores;
+    private readonly ILogger<ReplicaGrain> _logger;
+    private readonly string _poolId;
+    private readonly string _replicaId;
+    private LocalPool? _pool;
+    private int _poolLife;
+    private ReplicaSession? _session;
+    private IGrainTimer? _maintenance;
+    private bool _isIdle = true;
+
+    public ReplicaGrain(IGrainContext context, LocalPools pools, IReplicaStoreProvider stores, ILogger<ReplicaGrain> logger)
+    {
+        _pools = pools;
+        _stores = stores;
+        _logger = logger;
+        var key = context.GrainId.Key.ToString()!;
+        var slash = key.IndexOf('/');
+        (_poolId, _replicaId) = slash > 0 ? (key[..slash], key[(slash + 1)..]) : ("", key);
+    }
+
+    public override Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        // Placement already saw to it; but what placed this may have known less than this silo does of itself.
+        _pool = _pools.Find(_poolId) ?? throw new SiloUnavailableException($"Replica {_replicaId} was placed on a node that does not have its pool '{_poolId}'.");
+        _poolLife = _pool.Life;
+        _session = new ReplicaSession(create => _stores.OpenAsync(_pool, _replicaId, create), Guid.NewGuid(), IoBufferPool.Shared, _logger);
+        _maintenance = this.RegisterGrainTimer(MaintainAsync, new GrainTimerCreationOptions { DueTime = AfterWriteDelay, Period = IdleDelay, Interleave = true });
+        return Task.CompletedTask;
+    }
+
+    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        if (_session is not { } session) return;
+        if (!cancellationToken.IsCancellationRequested && _pool is { IsOnline: true } pool && pool.Life == _poolLife && session.Failure is null) await session.CloseAsync();
+        else await session.DisposeAsync();
+    }
+
+    public ValueTask<OpenReply> OpenAsync(OpenRequest request)
+    {
+        if (CheckPool() is { } problem) return ValueTask.FromResult(new OpenReply(ReplicaOutcome.Failed, _session!.Incarnation, null, problem));
+        WakeMaintenance();
+        return _session!.OpenAsync(request);
+    }
+
+    public ValueTask<AppendReply> AppendAsync(AppendRequest request)
+    {
+        if (_isIdle) WakeMaintenance();
+        return _session!.AppendAsync(request);
+    }
+
+    public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) => _session!.FlushAsync(epoch, incarnation, commitSeq, flush);
+
+    public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.ReadAsync(epoch, incarnation, block, blockCount);
+
+    public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => _session!.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
+
+    public ValueTask<RebuildReply> RebuildAsync(RebuildRequest request) => _session!.RebuildAsync(request);
+
+    public ValueTask<RebuildReply> CopyAsync(AppendRequest request, bool repair)
+    {
+        if (_isIdle) WakeMaintenance();
+        return _session!.CopyAsync(request, repair);
+    }
+
+    public ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns) =>
+        _session!.ListChangedAsync(epoch, incarnation, sinceSeq, fromBlock, maxRuns);
+
+    public ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns) =>
+        _session!.ListAllocatedAsync(epoch, incarnation, fromBlock, blockCount, maxRuns);
+
+    public async ValueTask DeleteAsync()
+    {
+        if (!_pool!.IsOnline) throw new SiloUnavailableException($"Pool '{_poolId}' is offline: {_pool.Reason}");
+        await _session!.DisposeAsync();
+        await Task.Run(() => _pool.DeleteReplica(_replicaId));
+        LogDeleted(_replicaId, _poolId);
+        DeactivateOnIdle();
+    }
+
+    /// <summary>What is wrong with the pool, or null. A pool that went away, even if it came back, ends this life of the replica: its files are of the past.</summary>
+    private string? CheckPool()
+    {
+        if (_pool!.IsOnline && _pool.Life == _poolLife) return null;
+        DeactivateOnIdle();
+        return _pool.IsOnline ? $"pool '{_poolId}' went away and came back" : $"pool '{_poolId}' is offline: {_pool.Reason}";
+    }
+
+    private void WakeMaintenance()
+    {
+        _isIdle = false;
+        _maintenance?.Change(AfterWriteDelay, IdleDelay);
+    }
+
+    private async Task MaintainAsync(CancellationToken cancellationToken)
+    {
+        if (CheckPool() is not null) return;
+        if (_session!.Failure is { } failure)
+        {
+            // The next life may find the store good again; and if not, says why.
+            LogRestarting(_replicaId, _poolId, failure);
+            DeactivateOnIdle();
+            return;
+        }
+
+        var steps = 0;
+        while (steps < MaxStepsPerTick && !cancellationToken.IsCancellationRequested && await _session.MaintainAsync()) steps++;
+        _isIdle = steps == 0;
+        if (!_isIdle) _maintenance?.Change(steps == MaxStepsPerTick ? BusyDelay : AfterWriteDelay, IdleDelay);
+    }
+
+    [LoggerMessage(1100, LogLevel.Information, "Replica {Replica}: deleted from pool {Pool}")]
+    private partial void LogDeleted(string replica, string pool);
+
+    [LoggerMessage(1101, LogLevel.Warning, "Replica {Replica} on pool {Pool} failed and starts anew: {Reason}")]
+    private partial void LogRestarting(string replica, string pool, string reason);
+}

@@ -1,0 +1,340 @@
+using System.Diagnostics.CodeAnalysis;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Buffers;
+using OpenEbs.Grains.Gateways;
+using OpenEbs.Grains.Hosting;
+using OpenEbs.Grains.Nodes;
+using OpenEbs.Grains.Pools;
+using OpenEbs.Grains.Replicas;
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Replication.Volumes;
+using OpenEbs.Volumes;
+using Orleans.Concurrency;
+using Orleans.Dashboard;
+using Orleans.Placement;
+using Orleans.Runtime;
+
+namespace OpenEbs.Grains.Volumes;
+
+/// <summary>Hosts the coordinator of one volume: feeds it calls, gives it the metadata store and the replicas, and ends with it when it is fenced.</summary>
+/// <remarks>Two activations at once are harmless: the one whose coordinator opened later has fenced the other at every replica.</remarks>
+[SuppressMessage("Design", "CA1001", Justification = "OnDeactivateAsync ends what the activation owns.")]
+[Reentrant, KeepAlive, Immovable, VolumePlacement, NoProfiling, GrainType(TypeName)]
+internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
+{
+    public const string TypeName = "openebs.volume";
+
+    /// <summary>A volume that was used by others so lately does not move to a gateway that attaches.</summary>
+    private static readonly TimeSpan StayAfterUse = TimeSpan.FromSeconds(2);
+
+    private readonly OpenEbsSiloOptions _options;
+    private readonly VolumeRecords _records;
+    private readonly NodeDirectory _nodes;
+    private readonly LocalPools _pools;
+    private readonly LocalVolumes _localVolumes;
+    private readonly TimeProvider _time;
+    private readonly ILogger<VolumeGrain> _logger;
+    private readonly SessionReports _sessions;
+    private readonly string _name;
+    private VolumeCoordinator? _coordinator;
+    private Task? _stepDown;
+    private bool _isClosing;
+    private long _resizeCount;
+    private long _usedAt;
+    private IoReply _done = IoReply.Done;
+
+    public VolumeGrain(
+        IGrainContext context,
+        OpenEbsSiloOptions options,
+        VolumeRecords records,
+        NodeDirectory nodes,
+        LocalPools pools,
+        LocalVolumes localVolumes,
+        TimeProvider time,
+        ILogger<VolumeGrain> logger)
+    {
+        _options = options;
+        _records = records;
+        _nodes = nodes;
+        _pools = pools;
+        _localVolumes = localVolumes;
+        _time = time;
+        _logger = logger;
+        _name = context.GrainId.Key.ToString()!;
+        _sessions = new SessionReports(time, options.Connections.ReportInterval * 3, name => nodes.ListActive().Any(node => node.Name == name));
+    }
+
+    private VolumeCoordinator Coordinator => _coordinator ?? throw new VolumeNotFoundException(NotHere().Detail);
+
+    public override async Task OnActivateAsync(CancellationToken cancellationToken)
+    {
+        if (await ExistsAsync(cancellationToken)) Open();
+    }
+
+    public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
+    {
+        _localVolumes.Remove(_name, this);
+        await CloseAsync(flush: !cancellationToken.IsCancellationRequested);
+        LogClosed(_name, reason.Description);
+    }
+
+    public async ValueTask<VolumeAttachment> AttachAsync()
+    {
+        if (WantsToMove(out var gateway))
+        {
+            LogMoving(_name, gateway);
+            await StepDownAsync();
+            throw new VolumeMovingException($"Volume '{_name}' moves to the gateway that attaches to it.");
+        }
+
+        var coordinator = Coordinator;
+        VolumeRecord record;
+        try
+        {
+            record = await coordinator.WhenServingAsync();
+        }
+        catch (InvalidOperationException) when (coordinator.State == CoordinatorState.Gone)
+        {
+            throw new VolumeNotFoundException($"Volume '{_name}' is deleted or being deleted.");
+        }
+
+        _usedAt = _time.GetTimestamp();
+        return AttachmentOf(record);
+    }
+
+    public ValueTask<VolumeView> DescribeAsync()
+    {
+        var snapshot = Coordinator.Snapshot();
+        return ValueTask.FromResult(VolumeViews.Of(_name, snapshot, _options.NodeName, _nodes, _sessions.List()));
+    }
+
+    public async ValueTask ResizeAsync(long sizeBytes)
+    {
+        var record = await Coordinator.WhenServingAsync();
+        if (sizeBytes < record.SizeBytes)
+        {
+            throw new VolumeRequestInvalidException(
+                $"Volume '{_name}' has {record.SizeBytes} bytes and cannot shrink to {sizeBytes}: what lies beyond would be lost. Create a smaller volume and copy to it.");
+        }
+
+        var problems = new VolumeSpec { SizeBytes = sizeBytes }.Problems().ToList();
+        if (problems.Count > 0) throw new VolumeRequestInvalidException($"Volume '{_name}' cannot be resized: {string.Join("; ", problems)}.");
+        if (sizeBytes == record.SizeBytes) return;
+        await Coordinator.ResizeAsync(sizeBytes);
+        _resizeCount++;
+        AttachmentOf(await Coordinator.WhenServingAsync());
+        LogResized(_name, record.SizeBytes, sizeBytes);
+    }
+
+    public async ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes)
+    {
+        if (_coordinator is not { } coordinator) return NotHere();
+        Use();
+        return VolumeReplies.From(await coordinator.ReadAsync(offsetBytes, lengthBytes), lengthBytes, Done(coordinator));
+    }
+
+    public async ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags)
+    {
+        if (_coordinator is not { } coordinator)
+        {
+            data.Dispose();
+            return NotHere();
+        }
+
+        Use();
+        return VolumeReplies.From(await coordinator.WriteAsync(offsetBytes, data, data.Length, flags.HasFlag(IoFlags.ForceUnitAccess)), 0, Done(coordinator));
+    }
+
+    public async ValueTask<IoReply> FlushAsync()
+    {
+        if (_coordinator is not { } coordinator) return NotHere();
+        Use();
+        return VolumeReplies.From(await coordinator.FlushAsync(), 0, Done(coordinator));
+    }
+
+    public async ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags)
+    {
+        if (_coordinator is not { } coordinator) return NotHere();
+        Use();
+        var blocks = new BlockByteRange[ranges.Count];
+        for (var i = 0; i < blocks.Length; i++) blocks[i] = new BlockByteRange(ranges[i].OffsetBytes, ranges[i].LengthBytes);
+        return VolumeReplies.From(await coordinator.WriteZeroesAsync(blocks, flags.HasFlag(IoFlags.ForceUnitAccess)), 0, Done(coordinator));
+    }
+
+    public async ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags)
+    {
+        if (_coordinator is not { } coordinator)
+        {
+            compareThenWrite.Dispose();
+            return NotHere();
+        }
+
+        Use();
+        var result = await coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, compareThenWrite.Length, flags.HasFlag(IoFlags.ForceUnitAccess));
+        return VolumeReplies.From(result, 0, Done(coordinator));
+    }
+
+    public async ValueTask<IReadOnlyList<ProvisioningRange>> GetProvisioningStatusAsync(long offsetBytes, int maxRanges)
+    {
+        Use();
+        var ranges = await Coordinator.ListAllocatedAsync(offsetBytes, maxRanges);
+        return [.. ranges.Select(range => new ProvisioningRange(range.OffsetBytes, range.LengthBytes, range.Mapped))];
+    }
+
+    public ValueTask ReportSessionsAsync(string node, IReadOnlyList<SessionView> sessions)
+    {
+        if (_coordinator is null) NotHere();
+        _sessions.Report(node, sessions);
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask DeleteAsync()
+    {
+        var records = _records.Of(_name);
+        while (await records.LoadAsync() is var (record, etag) && !record.Deleting)
+        {
+            try
+            {
+                // From now on no coordinator can change the record, and none can open the volume.
+                await records.CompareAndSwapAsync(record with { Deleting = true }, etag);
+            }
+            catch (VolumeRecordConflictException)
+            {
+                // A coordinator, perhaps our own, changed the record meanwhile.
+            }
+        }
+
+        await CloseAsync(flush: false);
+        DeactivateOnIdle();
+    }
+
+    public ValueTask KeepOpenAsync()
+    {
+        if (_coordinator is null) NotHere();
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask StepDownAsync() => await (_stepDown ??= StepDownOnceAsync());
+
+    private async Task StepDownOnceAsync()
+    {
+        await CloseAsync(flush: true);
+        DeactivateOnIdle();
+    }
+
+    private async ValueTask<bool> ExistsAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            try
+            {
+                return await _records.Of(_name).LoadAsync() is { Record.Deleting: false };
+            }
+            catch (Exception failure) when (failure is not OperationCanceledException)
+            {
+                // The metadata store is away: whoever asks waits.
+                LogRecordUnreadable(_name, failure.Message);
+                await Task.Delay(TimeSpan.FromMilliseconds(200), _time, cancellationToken);
+            }
+        }
+    }
+
+    private void Open()
+    {
+        _coordinator = new VolumeCoordinator(_records.Of(_name), Connect, _options.Coordinator, _time, IoBufferPool.Shared, OnFenced, _logger);
+        _coordinator.Start();
+        _localVolumes.Add(_name, this);
+        LogOpening(_name);
+    }
+
+    private GrainReplicaChannel Connect(ReplicaEntry replica) =>
+        new(GrainFactory.GetGrain<IReplicaGrain>($"{replica.Pool}/{replica.Id}"), isLocal: _pools.Find(replica.Pool) is not null);
+
+    /// <summary>The coordinator has ended: fenced by another activation, deleted, or closed by us.</summary>
+    private void OnFenced()
+    {
+        if (!_isClosing) LogFenced(_name);
+        DeactivateOnIdle();
+    }
+
+    private async Task CloseAsync(bool flush)
+    {
+        if (_coordinator is not { } coordinator) return;
+        _isClosing = true;
+        try
+        {
+            if (flush) await coordinator.CloseAsync();
+        }
+        catch (Exception failure)
+        {
+            // The next coordinator finds what this one left: closing cleanly only saves it work.
+            LogCloseFailed(_name, failure.Message);
+        }
+
+        await coordinator.DisposeAsync();
+    }
+
+    private void Use() => _usedAt = _time.GetTimestamp();
+
+    /// <summary>An activation for a volume that does not exist (yet) must not outlive the call that brought it about.</summary>
+    private IoReply NotHere()
+    {
+        DeactivateOnIdle();
+        return new IoReply(IoStatus.Gone, detail: $"There is no volume '{_name}'.");
+    }
+
+    /// <summary>The reply to success without data. It bears the current facts version even when nobody has attached to this activation yet.</summary>
+    private IoReply Done(VolumeCoordinator coordinator)
+    {
+        if (_done.FactsVersion == 0 && coordinator.State == CoordinatorState.Serving && coordinator.Snapshot().Record is { } record) AttachmentOf(record);
+        return _done;
+    }
+
+    private VolumeAttachment AttachmentOf(VolumeRecord record)
+    {
+        // Higher with each opening, and within one with each resize.
+        var version = (record.Epoch << 16) + _resizeCount;
+        if (_done.FactsVersion != version) _done = new IoReply(IoStatus.Ok, factsVersion: version);
+        return new VolumeAttachment
+        {
+            Name = _name,
+            Uid = record.Uid,
+            SizeBytes = record.SizeBytes,
+            BlockLength = record.BlockLength,
+            WriteCache = record.WriteCache,
+            IoTimeout = record.IoTimeout,
+            DataLossCount = record.DataLossCount,
+            Epoch = record.Epoch,
+            FactsVersion = version,
+        };
+    }
+
+    /// <summary>The volume follows its initiator: to the silo of a gateway that attaches, unless another gateway uses it.</summary>
+    private bool WantsToMove(out SiloAddress gateway)
+    {
+        gateway = RequestContext.Get(VolumeAttaching.GatewayKey) as SiloAddress ?? _nodes.Local;
+        if (gateway.Equals(_nodes.Local) || _nodes.Find(gateway) is not { IsActive: true } node) return false;
+        return !_sessions.AnyElsewhere(node.Name) && (_usedAt == 0 || _time.GetElapsedTime(_usedAt) > StayAfterUse);
+    }
+
+    [LoggerMessage(1000, LogLevel.Information, "Volume {Volume}: opening")]
+    private partial void LogOpening(string volume);
+
+    [LoggerMessage(1001, LogLevel.Information, "Volume {Volume}: closed here ({Reason})")]
+    private partial void LogClosed(string volume, string reason);
+
+    [LoggerMessage(1002, LogLevel.Warning, "Volume {Volume}: another activation has opened it; this one ends")]
+    private partial void LogFenced(string volume);
+
+    [LoggerMessage(1003, LogLevel.Information, "Volume {Volume}: moving to {Gateway}")]
+    private partial void LogMoving(string volume, SiloAddress gateway);
+
+    [LoggerMessage(1004, LogLevel.Information, "Volume {Volume}: resized from {OldSizeBytes} to {NewSizeBytes} bytes")]
+    private partial void LogResized(string volume, long oldSizeBytes, long newSizeBytes);
+
+    [LoggerMessage(1005, LogLevel.Warning, "Volume {Volume}: its record cannot be read, trying again: {Reason}")]
+    private partial void LogRecordUnreadable(string volume, string reason);
+
+    [LoggerMessage(1006, LogLevel.Warning, "Volume {Volume}: could not be closed cleanly: {Reason}")]
+    private partial void LogCloseFailed(string volume, string reason);
+}

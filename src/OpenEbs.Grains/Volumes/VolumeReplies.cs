@@ -1,0 +1,48 @@
+using System.Buffers;
+using OpenEbs.Buffers;
+using OpenEbs.Replication.Volumes;
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Grains.Volumes;
+
+/// <summary>Turns a coordinator's results into replies of the volume grain.</summary>
+internal static class VolumeReplies
+{
+    /// <param name="result">What the coordinator answered; its data is handed on, not copied.</param>
+    /// <param name="lengthBytes">Length of a read.</param>
+    /// <param name="done">The reply to a successful operation without data.</param>
+    public static IoReply From(in VolumeIoResult result, int lengthBytes, IoReply done)
+    {
+        if (result is { Status: VolumeIoStatus.Ok, Data: null }) return done;
+        return new IoReply(StatusOf(result.Status), result.Data is null ? null : BufferOf(result.Data, lengthBytes), result.MiscompareOffset, result.Detail ?? "", done.FactsVersion);
+    }
+
+    private static IoStatus StatusOf(VolumeIoStatus status) => status switch
+    {
+        VolumeIoStatus.Ok => IoStatus.Ok,
+        VolumeIoStatus.OutOfRange => IoStatus.OutOfRange,
+        VolumeIoStatus.NoSpace => IoStatus.NoSpace,
+        VolumeIoStatus.TimedOut => IoStatus.TimedOut,
+        VolumeIoStatus.MediumError => IoStatus.MediumError,
+        VolumeIoStatus.Miscompare => IoStatus.Miscompare,
+        VolumeIoStatus.Gone => IoStatus.Gone,
+        VolumeIoStatus.Fenced => IoStatus.Fenced,
+        _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Unknown outcome of an I/O."),
+    };
+
+    private static IoBuffer BufferOf(IMemoryOwner<byte> data, int lengthBytes)
+    {
+        if (data is IoBuffer buffer && buffer.Capacity >= lengthBytes)
+        {
+            if (buffer.Length != lengthBytes) buffer.SetLength(lengthBytes);
+            return buffer;
+        }
+
+        using (data)
+        {
+            var copy = IoBufferPool.Shared.RentBuffer(lengthBytes);
+            data.Memory.Span[..lengthBytes].CopyTo(copy.Span);
+            return copy;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using OpenEbs.Grains.Nodes;
+using OpenEbs.Replicas;
+using OpenEbs.Replication.Volumes;
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Grains.Volumes;
+
+/// <summary>Makes views for users of what coordinators and records know.</summary>
+internal static class VolumeViews
+{
+    public const string TargetPrefix = "iqn.2016-09.com.openebs.orleans:";
+
+    public static VolumeView Of(string name, CoordinatorSnapshot snapshot, string coordinator, NodeDirectory nodes, IReadOnlyList<SessionView> sessions)
+    {
+        var record = snapshot.Record;
+        var replicas = snapshot.Replicas.Select(replica => new ReplicaView
+        {
+            Id = replica.Id,
+            Volume = name,
+            Pool = replica.Pool,
+            Node = nodes.FindPool(replica.Pool)?.Name ?? "",
+            State = StateOf(replica.Standing),
+            Seq = replica.AckedSeq,
+            Lag = replica.Lag,
+            UsedBytes = replica.UsedBytes,
+            Reason = replica.Reason,
+        }).ToList();
+        return new VolumeView
+        {
+            Name = name,
+            Uid = record?.Uid ?? Guid.Empty,
+            Spec = record is null ? new VolumeSpec { SizeBytes = 0 } : SpecOf(record),
+            State = StateOf(snapshot.State, replicas),
+            Epoch = record?.Epoch ?? 0,
+            Coordinator = coordinator,
+            TargetName = TargetPrefix + name,
+            Portals = PortalsOf(nodes),
+            Replicas = replicas,
+            Sessions = sessions,
+            Seq = snapshot.Seq,
+            CommitSeq = snapshot.CommitSeq,
+            Reason = snapshot.Reason,
+        };
+    }
+
+    /// <summary>A volume whose grain does not answer, from its record alone.</summary>
+    public static VolumeView Of(VolumeRecord record, VolumeState state, string reason, NodeDirectory nodes) => new()
+    {
+        Name = record.Name,
+        Uid = record.Uid,
+        Spec = SpecOf(record),
+        State = state,
+        Epoch = record.Epoch,
+        Coordinator = "",
+        TargetName = TargetPrefix + record.Name,
+        Portals = PortalsOf(nodes),
+        Replicas =
+        [
+            .. record.Replicas.Select(replica => new ReplicaView
+            {
+                Id = replica.Id,
+                Volume = record.Name,
+                Pool = replica.Pool,
+                Node = nodes.FindPool(replica.Pool)?.Name ?? "",
+                State = StateOf(replica.Standing),
+                Reason = replica.Reason,
+            }),
+        ],
+        Reason = reason,
+    };
+
+    /// <summary>The spec as it stands, with the default of minInSync spelled out: equal specs compare equal.</summary>
+    public static VolumeSpec SpecOf(VolumeRecord record) => new()
+    {
+        SizeBytes = record.SizeBytes,
+        Replicas = record.Replicas.Count,
+        BlockLength = record.BlockLength,
+        WriteCache = record.WriteCache,
+        MinInSync = record.MinInSync,
+        IoTimeout = record.IoTimeout,
+    };
+
+    private static List<string> PortalsOf(NodeDirectory nodes) =>
+        [.. nodes.ListActive().Select(node => node.Facts?.Portal ?? "").Where(portal => portal.Length > 0).Order(StringComparer.Ordinal)];
+
+    private static ReplicaState StateOf(ReplicaStanding standing) => standing switch
+    {
+        ReplicaStanding.InSync => ReplicaState.InSync,
+        ReplicaStanding.Rebuilding => ReplicaState.Rebuilding,
+        ReplicaStanding.Faulted => ReplicaState.Faulted,
+        _ => throw new ArgumentOutOfRangeException(nameof(standing), standing, "Unknown standing of a replica."),
+    };
+
+    private static VolumeState StateOf(CoordinatorState state, List<ReplicaView> replicas) => state switch
+    {
+        CoordinatorState.Opening or CoordinatorState.Fenced => VolumeState.Opening,
+        CoordinatorState.Serving => replicas.TrueForAll(replica => replica.State == ReplicaState.InSync) ? VolumeState.Healthy : VolumeState.Degraded,
+        CoordinatorState.Frozen => VolumeState.Frozen,
+        CoordinatorState.Gone => VolumeState.Deleting,
+        _ => throw new ArgumentOutOfRangeException(nameof(state), state, "Unknown state of a coordinator."),
+    };
+}

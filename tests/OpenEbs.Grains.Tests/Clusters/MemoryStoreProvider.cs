@@ -1,0 +1,25 @@
+using System.Collections.Concurrent;
+using OpenEbs.Grains.Pools;
+using OpenEbs.Storage.Store;
+using OpenEbs.Testing.Store;
+
+namespace OpenEbs.Grains.Tests.Clusters;
+
+/// <summary>Replica stores in memory that outlive their silo, as files do. Each still has a directory in its pool.</summary>
+internal sealed class MemoryStoreProvider : IReplicaStoreProvider
+{
+    private readonly ConcurrentDictionary<string, MemoryReplicaStore> _stores = new();
+
+    public ValueTask<IReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create)
+    {
+        var path = pool.ReplicaPath(replicaId);
+        if (!Directory.Exists(path))
+        {
+            if (!create) throw new IOException($"There is no replica {replicaId} in {pool.Path}.");
+            Directory.CreateDirectory(path);
+            _stores[path] = new MemoryReplicaStore();
+        }
+
+        return ValueTask.FromResult<IReplicaStore>(_stores[path]);
+    }
+}
