@@ -16,7 +16,7 @@ LOGS=${LOGS:-$ROOT/artifacts/tests/$PART}
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/openebs-$PART.XXXXXX")
 SERVER_DLL=$TREE/src/OpenEbs.Server/bin/Release/net10.0/openebs.dll
 CTL_DLL=$TREE/src/OpenEbs.Cli/bin/Release/net10.0/openebsctl.dll
-PORTAL='' IQN='' LUN=0 URL='' HTTP='' API='' SERVER_PID='' SERVER_ARGS=() SERVER_LOG=''
+PORTAL='' IQN='' LUN=0 URL='' HTTP='' API='' SERVER_PID='' SERVER_ARGS=() PORT_ARGS=() SERVER_LOG=''
 STARTED=() FAILED=0 SERVER_COUNT=0 LAST_OUTPUT=''
 mkdir -p "$LOGS"
 
@@ -128,19 +128,22 @@ start_tgt() {
 }
 stop_tgt() { kill -9 "$TGT_PID" 2>/dev/null; wait "$TGT_PID" 2>/dev/null; rm -f "/var/run/tgtd/socket.$TGT_CONTROL" "/var/run/tgtd/socket.$TGT_CONTROL.lock"; }
 
-# start_dev [dev options]: a new data directory unless --data is given; ports are chosen. Sets SERVER_PID, HTTP, API, DATA, ISCSI_PORT, HTTP_PORT.
+# start_dev [dev options]: a new data directory, ports chosen. Sets SERVER_PID, HTTP, API, DATA, ISCSI_PORT, HTTP_PORT.
 start_dev() {
-  DATA=$WORK/data ISCSI_PORT=$(free_ports 4) || return 1
-  HTTP_PORT=$(free_ports 4) || return 1
-  while [ $((HTTP_PORT - ISCSI_PORT)) -lt 8 ] && [ $((ISCSI_PORT - HTTP_PORT)) -lt 8 ]; do HTTP_PORT=$(free_ports 4) || return 1; done
+  DATA=$WORK/data; choose_ports || return 1
   SERVER_ARGS=("$@"); launch_dev && wait_ready "${READY_SECS:-60}"
+}
+# One block holds all ports of up to five nodes: portal, HTTP, silo, Orleans clients, and the sentinel at silo + 50.
+choose_ports() {
+  ISCSI_PORT=$(free_ports 65) || return 1
+  HTTP_PORT=$((ISCSI_PORT + 5)) HTTP=http://127.0.0.1:$((ISCSI_PORT + 5)); API=$HTTP/api/v1
+  PORT_ARGS=(--iscsi-port "$ISCSI_PORT" --http-port "$HTTP_PORT" --silo-port $((ISCSI_PORT + 10)) --gateway-port $((ISCSI_PORT + 15)))
 }
 # launch_dev: starts (again) with the ports and options of start_dev.
 launch_dev() {
   [ -f "$SERVER_DLL" ] || { echo "$SERVER_DLL is not built: dotnet build -c Release" >&2; return 1; }
   SERVER_COUNT=$((SERVER_COUNT + 1)); SERVER_LOG=$LOGS/server-$SERVER_COUNT.log; : >"$SERVER_LOG"
-  HTTP=http://127.0.0.1:$HTTP_PORT API=$HTTP/api/v1
-  launch "$SERVER_LOG" dotnet "$SERVER_DLL" dev --data "$DATA" --iscsi-port "$ISCSI_PORT" --http-port "$HTTP_PORT" ${SERVER_ARGS[@]+"${SERVER_ARGS[@]}"}
+  launch "$SERVER_LOG" dotnet "$SERVER_DLL" dev --data "$DATA" "${PORT_ARGS[@]}" ${SERVER_ARGS[@]+"${SERVER_ARGS[@]}"}
   SERVER_PID=$LAUNCHED
 }
 wait_ready() {

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# openebsctl end to end: create, list, describe, resize, delete; table, JSON and YAML; what it says and with which code it ends when something is wrong.
+. "$(dirname "$0")/lib.sh"
+need tools ss curl jq yq qemu-img
+[ "$TARGET" = dev ] || { skip openebsctl "is about the product only"; finish; }
+start_dev --no-demo || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
+
+# ctl_fails NAME REGEX arguments...: a non-zero code, a message that matches, no stack trace.
+ctl_fails() {
+  local name=$1 regex=$2 text rc; shift 2
+  text=$(timeout 30 dotnet "$CTL_DLL" "$@" 2>&1 </dev/null); rc=$?
+  { echo "== $name: $*"; echo "$text"; echo "-- exit $rc"; } >>"$LOGS/checks.log"
+  if [ $rc = 0 ] || [ $rc = 124 ]; then fail "$name-exit-code" "exit $rc: $text"; else pass "$name-exit-code" "$rc"; fi
+  says "$name-message" "$regex" "$text"
+}
+
+check version ctl version
+matches version-number '[0-9]+\.[0-9]+\.[0-9]+' "$LAST_OUTPUT"
+check list-empty ctl volume list
+check create ctl volume create first --size 64Mi --replicas 3
+check create-again-is-the-same ctl volume create first --size 64Mi --replicas 3
+ctl_fails create-with-another-size 'first' --server "$HTTP" volume create first --size 128Mi
+check create-with-all-options ctl volume create second --size 32Mi --replicas 2 --write-cache off --min-in-sync 2 --io-timeout 30s
+check create-one-replica ctl volume create third --size 1Gi --replicas 1
+
+check list ctl volume list
+matches list-table-first '^first +64 ?Mi' "$LAST_OUTPUT"
+aligned() { # every line of the table has its second column at the same place
+  ctl volume list | awk 'NF { match($0, /^[^ ]+ +/); if (w && RLENGTH != w) bad = 1; w = RLENGTH } END { exit bad }'
+}
+check list-is-aligned aligned
+json() { ctl volume list -o json | tee "$WORK/json" | jq -e 'if type == "array" then . else .items end | map(.name) == ["first", "second", "third"]'; }
+check list-json json
+yaml() { ctl volume list -o yaml | tee "$WORK/yaml" | yq -e 'if type == "array" then . else .items end | map(.name) == ["first", "second", "third"]'; }
+check list-yaml yaml
+same() { [ "$(yq -cS . "$WORK/yaml")" = "$(jq -cS . "$WORK/json")" ]; }
+check yaml-says-what-json-says same
+
+check describe healthy_within first 30
+check describe-table ctl volume describe first
+text=$LAST_OUTPUT
+for word in 'iqn.2016-09.com.openebs.orleans:first' "127.0.0.1:$ISCSI_PORT" 'InSync' '[Ee]poch'; do matches "describe-shows-$(tr -dc 'a-zA-Z0-9' <<<"$word")" "$word" "$text"; done
+describe() { ctl volume describe second -o json | jq -e '.writeCache == false and .minInSync == 2 and .ioTimeoutSeconds == 30 and .replicaCount == 2 and (.replicas | length) == 2'; }
+check describe-json describe
+
+check resize ctl volume resize first --size 128Mi
+size() { [ "$(qemu-img info -f raw --output json "iscsi://127.0.0.1:$ISCSI_PORT/iqn.2016-09.com.openebs.orleans:first/0" | jq '."virtual-size"')" = 134217728 ]; }
+check resize-is-seen-by-an-initiator size
+ctl_fails shrink 'smaller|shrink|least|grow' --server "$HTTP" volume resize first --size 64Mi
+
+for list in replica pool node; do
+  check "$list-list" ctl $list list
+  lists() { ctl $list list -o json | jq -e 'if type == "array" then . else .items end | length > 0'; }
+  check "$list-list-json" lists
+done
+replicas() { [ "$(ctl replica list -o json | jq 'if type == "array" then . else .items end | length')" = 6 ]; }
+check replica-list-has-six replicas
+
+check delete ctl volume delete second
+gone() { ! ctl volume describe second; }
+check deleted-volume-is-gone gone
+check create-a-deleted-name-again ctl volume create second --size 32Mi
+environment() { OPENEBS_SERVER=$HTTP dotnet "$CTL_DLL" volume list | grep -q '^first'; }
+check server-from-the-environment environment
+
+ctl_fails describe-absent 'nope' --server "$HTTP" volume describe nope
+ctl_fails delete-absent 'nope' --server "$HTTP" volume delete nope
+ctl_fails bad-size '12Qx.*(1Gi|size)|size.*12Qx' --server "$HTTP" volume create x --size 12Qx
+ctl_fails zero-size '1 MiB|size' --server "$HTTP" volume create x --size 0
+ctl_fails bad-name "Bad_Name" --server "$HTTP" volume create Bad_Name --size 1Gi
+ctl_fails too-many-replicas 'replicas is 9|[0-9] to 7' --server "$HTTP" volume create x --size 1Gi --replicas 9
+ctl_fails more-replicas-than-pools 'pool' --server "$HTTP" volume create x --size 1Gi --replicas 5
+ctl_fails bad-write-cache 'on|off' --server "$HTTP" volume create x --size 1Gi --write-cache maybe
+ctl_fails bad-output 'xml' --server "$HTTP" volume list -o xml
+ctl_fails no-size '--size|size' --server "$HTTP" volume create x
+ctl_fails unknown-command 'volum' --server "$HTTP" volum list
+ctl_fails no-server '127.0.0.1:1' --server http://127.0.0.1:1 volume list
+ctl_fails bad-url 'not-a-url' --server not-a-url volume list
+check nothing-was-created-by-mistakes bash -c "[ \"\$(curl -fsS $API/volumes | jq -r 'map(.name) | join(\" \")')\" = 'first second third' ]"
+check clean-stop stop_dev
+finish
