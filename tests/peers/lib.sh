@@ -130,7 +130,7 @@ stop_tgt() { kill -9 "$TGT_PID" 2>/dev/null; wait "$TGT_PID" 2>/dev/null; rm -f 
 
 # start_dev [dev options]: a new data directory, ports chosen. Sets SERVER_PID, HTTP, API, DATA, ISCSI_PORT, HTTP_PORT.
 start_dev() {
-  DATA=$WORK/data; choose_ports || return 1
+  DATA=${DATA_DIR:-$WORK/data}; choose_ports || return 1
   SERVER_ARGS=("$@"); launch_dev && wait_ready "${READY_SECS:-60}"
 }
 # One block holds all ports of up to five nodes: portal, HTTP, silo, Orleans clients, and the sentinel at silo + 50.

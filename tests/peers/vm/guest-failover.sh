@@ -43,7 +43,7 @@ prober() {  # direct 4 KiB writes one after the other: "start end" in ms
 load() {  # load NAME: fio with verification in the background
   : >/out/probe; touch /tmp/probing; prober & PROBER=$!
   fio --name=verify --filename=/mnt/v/fio --size=48m --rw=randwrite --bsrange=4k-32k --direct=1 --ioengine=libaio --iodepth=8 --verify=crc32c --verify_fatal=1 --do_verify=1 \
-    --verify_backlog=64 --rate_iops=150 --loops=1000 --time_based --runtime="$1" --output=/out/fio.txt & FIO=$!
+    --verify_backlog=64 --rate=2m,2m --loops=1000 --time_based --runtime="$1" --output=/out/fio.txt & FIO=$!
   sleep 2
 }
 # kill_and_time NAME: the host kills the node; prints when I/O went on.
