@@ -68,7 +68,7 @@ done
   printf '%-20s %-7s %9s %6s %6s %-7s %8s %8s %11s %8s %9s %7s\n' row side value ratio floor reached 'p50 us' 'p99 us' 'CPU s/100k' 'RSS MiB' 'alloc B/IO' other
   for row in $ROWS; do for side in $SIDES; do
     median() { awk -F'\t' -v s="$side" -v r="$row" -v c="$1" '$2 == s && $3 == r {print $c}' "$RAW" | sort -g | awk '{v[NR] = $1} END {print v[int((NR + 1) / 2)]}'; }
-    column=4; [[ $row == seq* ]] && column=5 unit=' MB/s'
+    column=4; [[ $row == seq* ]] && column=5
     value=$(median $column); [ "$side" != tgt ] || base=$value; want=$(floor "$side" "$row")
     errors=$(awk -F'\t' -v s="$side" -v r="$row" '$2 == s && $3 == r {e += $11} END {print e + 0}' "$RAW")
     printf '%-20s %-7s %9s %6s %6s %-7s %8s %8s %11s %8s %9s %7s%s\n' "$row" "$side" "$(printf %.0f "${value:-0}")" \
