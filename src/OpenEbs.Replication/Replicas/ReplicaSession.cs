@@ -1,6 +1,7 @@
 using System.Buffers;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Storage.Devices;
+using OpenEbs.Storage.Scheduling;
 using OpenEbs.Storage.Store;
 
 namespace OpenEbs.Replication.Replicas;

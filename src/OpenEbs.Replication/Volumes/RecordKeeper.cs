@@ -1,9 +1,11 @@
+using OpenEbs.Storage.Scheduling;
+
 namespace OpenEbs.Replication.Volumes;
 
 /// <summary>The volume's record as its coordinator holds it. Changes are made one after the other; one whose outcome is unknown is settled by reading the record again.</summary>
 internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, TimeSpan retryDelay)
 {
-    private readonly Replicas.AsyncTurn _turn = new();
+    private readonly AsyncTurn _turn = new();
     private string _etag = "";
 
     public VolumeRecord? Record { get; private set; }

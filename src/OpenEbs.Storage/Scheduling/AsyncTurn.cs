@@ -1,7 +1,7 @@
-namespace OpenEbs.Replication.Replicas;
+namespace OpenEbs.Storage.Scheduling;
 
 /// <summary>Lets one caller at a time through, in order of arrival, within one scheduling context (not thread-safe). Passing a free one costs nothing.</summary>
-internal sealed class AsyncTurn
+public sealed class AsyncTurn
 {
     private readonly Queue<TaskCompletionSource> _waiting = new();
     private bool _taken;

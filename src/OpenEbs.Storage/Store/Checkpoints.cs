@@ -1,0 +1,151 @@
+using OpenEbs.Storage.Formats;
+using OpenEbs.Storage.Maps;
+using OpenEbs.Storage.Segments;
+
+namespace OpenEbs.Storage.Store;
+
+/// <summary>How far the checkpoint under way is.</summary>
+internal enum CheckpointPhase : byte
+{
+    None,
+
+    /// <summary>The map is captured; its changed pages are being written.</summary>
+    Writing,
+
+    /// <summary>All is on media; it may be installed once the commit point has passed its position, so that nothing that may yet be discarded gets into it.</summary>
+    Written,
+}
+
+/// <summary>Takes checkpoints: captures the map, writes its changed pages while the log goes on, and flips the superblock.</summary>
+internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
+{
+    private const int PagesPerStep = 64;
+    private Captured? _captured;
+
+    public CheckpointPhase Phase => _captured?.Phase ?? CheckpointPhase.None;
+
+    public bool CanInstall => _captured is { Phase: CheckpointPhase.Written } c && (c.Superblock.Rebuilding || state.Consistency == ReplicaConsistency.Rebuilding
+        || state.CommitSeq >= c.Superblock.Position.Seq || state.LogStart.Seq >= c.Superblock.Position.Seq);
+
+    /// <summary>The caller holds the mutation turn.</summary>
+    public void Capture()
+    {
+        var (root, obsolete) = state.Map.Capture();
+        var segments = state.Segments;
+        var table = segments.Snapshot();
+        var current = segments.Current;
+        _captured = new Captured(root, obsolete, table, ExtentMap.Unwritten(root).GetEnumerator(), state.Resets)
+        {
+            LogBytes = state.LogBytes,
+            Rebuilds = state.Rebuilds,
+            Superblock = state.Superblock with
+            {
+                CheckpointLsn = state.NextLsn - 1,
+                ReplaySegment = current?.Number ?? segments.NextNumber,
+                ReplayOffset = (uint)(current?.WriteOffset ?? FormatTags.PageBytes),
+                Position = state.Last,
+                LogStart = state.Last,
+                Rebuilding = state.Consistency == ReplicaConsistency.Rebuilding,
+                RebuildBaseSeq = state.RebuildBaseSeq,
+            },
+        };
+    }
+
+    /// <summary>Writes some pages, and at the end makes all durable.</summary>
+    public async ValueTask WriteSomeAsync()
+    {
+        var captured = _captured!;
+        for (var i = 0; i < PagesPerStep; i++)
+        {
+            if (captured.Unwritten.MoveNext())
+            {
+                Write(captured.Unwritten.Current);
+                continue;
+            }
+
+            var tablePages = new List<ulong>();
+            var table = SegmentSet.WriteTable(captured.Table, state.Pages, tablePages);
+            captured.TablePages = tablePages;
+            captured.Superblock = captured.Superblock with { Root = captured.Root.Pointer, SegmentTable = table };
+            if (state.Segments.IsDirectoryDirty || state.Pages.FileBytes > 0) await state.Device.SyncDirectoryAsync();
+            await state.Pages.FlushAsync();
+            await flush();
+            captured.Phase = CheckpointPhase.Written;
+            return;
+        }
+    }
+
+    /// <summary>Makes the written checkpoint the one that the store opens from, and frees what only its predecessor needed.</summary>
+    public async ValueTask InstallAsync(int keepFreeSegments)
+    {
+        var captured = _captured!;
+        var superblock = captured.Superblock;
+        await state.WriteSuperblockAsync(old => superblock with
+        {
+            Clean = old.Clean,
+            BootId = old.BootId,
+            TailInDoubt = state.TailInDoubt,
+            FenceEpoch = old.FenceEpoch,
+            CommitSeq = state.CommitSeq,
+            NextSegmentNumber = state.Segments.NextNumber,
+        });
+        if (captured.Resets != state.Resets) return;
+        _captured = null;
+        state.LogBytes -= captured.LogBytes;
+        if (captured.Rebuilds == state.Rebuilds && superblock.LogStart.Seq > state.LogStart.Seq)
+        {
+            state.LogStart = superblock.LogStart;
+            state.Index.ForgetTo(state.LogStart.Seq);
+        }
+
+        foreach (var page in captured.Obsolete) state.Pages.Free(page.Page);
+        foreach (var page in state.TablePages) state.Pages.Free(page);
+        state.TablePages = captured.TablePages;
+        FreeDead(captured, keepFreeSegments);
+    }
+
+    /// <summary>Gives up what is under way.</summary>
+    public void Abandon() => _captured = null;
+
+    private void Write(MapNode node)
+    {
+        Span<byte> page = stackalloc byte[FormatTags.PageBytes];
+        node.WriteTo(page);
+        var pointer = state.Pages.Write(page, node.MaxSeq);
+        node.Page = pointer.Page;
+        node.Crc = pointer.Crc;
+    }
+
+    private void FreeDead(Captured captured, int keepFreeSegments)
+    {
+        foreach (var (number, _, live) in captured.Table)
+        {
+            if (live > 0 || number >= captured.Superblock.ReplaySegment) continue;
+            if (!state.Segments.TryGet(number, out var segment) || segment!.Readers > 0 || segment.LiveBlocks > 0 || !segment.IsSealed) continue;
+            state.Segments.Free(segment, keepFreeSegments);
+        }
+    }
+
+    private sealed class Captured(MapNode root, List<ObsoletePage> obsolete, List<(uint Number, uint Slot, int Live)> table, IEnumerator<MapNode> unwritten, int resets)
+    {
+        public MapNode Root { get; } = root;
+
+        public List<ObsoletePage> Obsolete { get; } = obsolete;
+
+        public List<(uint Number, uint Slot, int Live)> Table { get; } = table;
+
+        public IEnumerator<MapNode> Unwritten { get; } = unwritten;
+
+        public int Resets { get; } = resets;
+
+        public CheckpointPhase Phase { get; set; } = CheckpointPhase.Writing;
+
+        public required Superblock Superblock { get; set; }
+
+        public required long LogBytes { get; init; }
+
+        public required int Rebuilds { get; init; }
+
+        public List<ulong> TablePages { get; set; } = [];
+    }
+}

@@ -1,0 +1,141 @@
+using OpenEbs.Storage.Formats;
+using OpenEbs.Storage.Maps;
+using OpenEbs.Storage.Segments;
+
+namespace OpenEbs.Storage.Store;
+
+/// <summary>Gives space back: moves the live blocks of sparse segments to the end of the log, a bounded number at a time. The emptied segment is freed by the next checkpoint.</summary>
+internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates updates)
+{
+    private const int BlocksPerStep = 64;
+    private const int HeadersPerStep = 64;
+    private readonly List<(long Block, ExtentEntry Entry)> _live = [];
+    private readonly byte[] _data = GC.AllocateUninitializedArray<byte>(BlocksPerStep * FormatTags.PageBytes, pinned: true);
+    private Segment? _victim;
+    private int _offset;
+    private ulong _lsn;
+    private int _resets;
+    private uint _seenNumber;
+    private bool _behind;
+
+    /// <summary>Segments without live blocks that wait for a checkpoint to be freed.</summary>
+    public int DeadSegments => state.Segments.All.Count(s => s.IsSealed && s.LiveBlocks == 0);
+
+    public bool IsNeeded(int deadSegments)
+    {
+        var segments = state.Segments;
+        var used = (long)(segments.Count - deadSegments) * segments.SegmentBytes;
+        var live = segments.LiveBlocks * FormatTags.PageBytes;
+        var threshold = state.Device.FreeBytes < 2 * state.Options.ReserveBytes ? 1.15 : state.Options.CompactionThreshold;
+        return used > (live * threshold) + ((long)state.Options.CompactionSlackSegments * segments.SegmentBytes);
+    }
+
+    /// <summary>So far behind that appends must wait for it. Looked at when a segment was begun, remembered between.</summary>
+    public bool IsBehind()
+    {
+        if (_seenNumber == state.Segments.NextNumber && !_behind) return false;
+        _seenNumber = state.Segments.NextNumber;
+        var used = (long)(state.Segments.Count - DeadSegments) * state.Segments.SegmentBytes;
+        var live = state.Segments.LiveBlocks * FormatTags.PageBytes;
+        return _behind = used > (live * (state.Options.CompactionThreshold + 0.2)) + (2L * state.Options.CompactionSlackSegments * state.Segments.SegmentBytes);
+    }
+
+    /// <summary>False when no segment is worth it.</summary>
+    public async ValueTask<bool> StepAsync()
+    {
+        if (_victim is null || _resets != state.Resets || !Choosable(_victim)) Choose();
+        if (_victim is not { } victim) return false;
+        var resets = state.Resets;
+        victim.Readers++;
+        try
+        {
+            var bad = await GatherAsync(victim);
+            if (resets != state.Resets) return true;
+            if (_live.Count > 0) await MoveAsync(resets);
+            if (bad) Finish(victim);
+        }
+        finally
+        {
+            victim.Readers--;
+        }
+
+        return true;
+    }
+
+    private bool Choosable(Segment segment) => segment.IsSealed && !segment.IsCompacted && segment.LiveBlocks > 0 && segment.Number < state.Superblock.ReplaySegment;
+
+    private void Choose()
+    {
+        var blocks = (state.Segments.SegmentBytes / FormatTags.PageBytes) - 1;
+        _victim = state.Segments.All.Where(Choosable).MinBy(s => s.LiveBlocks);
+        if (_victim is not null && _victim.LiveBlocks > blocks * 9 / 10) _victim = null;
+        _resets = state.Resets;
+        _offset = FormatTags.PageBytes;
+        _lsn = _victim?.StartLsn ?? 0;
+    }
+
+    private void Finish(Segment victim)
+    {
+        victim.IsCompacted = true;
+        _victim = null;
+    }
+
+    /// <summary>Collects live blocks from the next records, and their data. True when the segment is through.</summary>
+    private async ValueTask<bool> GatherAsync(Segment victim)
+    {
+        _live.Clear();
+        for (var headers = 0; headers < HeadersPerStep; headers++)
+        {
+            var header = await LogRecovery.ReadHeaderAsync(state, victim.File, victim.Number, _offset, _lsn);
+            if (header is null) return true;
+            var offset = (uint)((_offset + header.HeaderBytes) / FormatTags.PageBytes);
+            foreach (var operation in header.Operations)
+            {
+                if (operation.Kind != OperationKind.Write) continue;
+                for (var i = 0; i < operation.BlockCount; i++, offset++)
+                {
+                    var leaf = await state.Map.GetLeafAsync((operation.Block + i) >> MapNode.LeafBits);
+                    var entry = leaf?.Entries[(operation.Block + i) & (MapNode.LeafBlocks - 1)] ?? default;
+                    if (!MapUpdates.Matches(entry, new RelocatedBlock(0, victim.Number, offset))) continue;
+
+                    // The next step looks at this record again; what was moved no longer matches.
+                    if (_live.Count == BlocksPerStep) return false;
+                    var data = _data.AsMemory(_live.Count * FormatTags.PageBytes, FormatTags.PageBytes);
+                    await victim.File.ReadAsync((long)offset * FormatTags.PageBytes, data);
+
+                    // A bad block stays where it is until it is repaired or overwritten: moving it would make it look good.
+                    if (Crc32C.Compute(data.Span) == entry.Crc) _live.Add((operation.Block + i, entry));
+                }
+            }
+
+            _offset += header.TotalBytes;
+            _lsn++;
+        }
+
+        return false;
+    }
+
+    private async ValueTask MoveAsync(int resets)
+    {
+        await state.MutationTurn.EnterAsync();
+        try
+        {
+            if (resets != state.Resets) return;
+            var operations = new StoreOperation[_live.Count];
+            var origins = new RelocatedBlock[_live.Count];
+            for (var i = 0; i < operations.Length; i++)
+            {
+                var (block, entry) = _live[i];
+                operations[i] = new StoreOperation(OperationKind.Write, block, 1, _data.AsMemory(i * FormatTags.PageBytes, FormatTags.PageBytes), new[] { entry.Crc });
+                origins[i] = new RelocatedBlock(entry.Seq, entry.Segment, entry.Offset);
+            }
+
+            var place = log.Append(RecordKind.Relocate, state.Last, 0, operations, origins, mayUseReserve: true);
+            for (var i = 0; i < operations.Length; i++) await updates.MoveAsync(operations[i].Block, operations[i].Checksums.Span[0], origins[i], place.Segment.Number, place.DataOffset + (uint)i);
+        }
+        finally
+        {
+            state.MutationTurn.Leave();
+        }
+    }
+}

@@ -1,0 +1,77 @@
+namespace OpenEbs.Storage.Store;
+
+/// <summary>Makes the log durable; concurrent callers share one flush of the device.</summary>
+internal sealed class LogFlusher(StoreState state)
+{
+    private Task? _running;
+    private ulong _durableLsn;
+
+    /// <summary>Everything written to the log when it is called becomes durable.</summary>
+    public async ValueTask<long> FlushAsync()
+    {
+        var wanted = state.NextLsn - 1;
+        while (_durableLsn < wanted || AnyDirty())
+        {
+            if (_running is { } running)
+            {
+                await running;
+                if (_durableLsn >= wanted) break;
+                continue;
+            }
+
+            _running = FlushOnceAsync();
+            try
+            {
+                await _running;
+            }
+            finally
+            {
+                _running = null;
+            }
+
+            break;
+        }
+
+        return state.DurableSeq;
+    }
+
+    private bool AnyDirty()
+    {
+        foreach (var segment in state.Segments.All)
+        {
+            if (segment.IsDirty) return true;
+        }
+
+        return false;
+    }
+
+    private async Task FlushOnceAsync()
+    {
+        var lsn = state.NextLsn - 1;
+        var seq = state.Last.Seq;
+        var resets = state.Resets;
+        if (state.Segments.IsDirectoryDirty)
+        {
+            state.Segments.IsDirectoryDirty = false;
+            await state.Device.SyncDirectoryAsync();
+        }
+
+        // In the order of the log, so that what is lost by a crash meanwhile is its end.
+        foreach (var segment in state.Segments.All.Where(s => s.IsDirty).OrderBy(s => s.Number).ToArray())
+        {
+            segment.IsDirty = false;
+            try
+            {
+                await segment.File.FlushAsync();
+            }
+            catch
+            {
+                segment.IsDirty = true;
+                throw;
+            }
+        }
+
+        _durableLsn = Math.Max(_durableLsn, lsn);
+        if (resets == state.Resets) state.DurableSeq = Math.Max(state.DurableSeq, Math.Min(seq, state.Last.Seq));
+    }
+}

@@ -1,0 +1,205 @@
+using OpenEbs.Storage.Formats;
+using OpenEbs.Storage.Maps;
+using OpenEbs.Storage.Segments;
+
+namespace OpenEbs.Storage.Store;
+
+/// <summary>Reads of blocks, of the log and of the map.</summary>
+internal sealed class LogReader(StoreState state)
+{
+    /// <summary>Fills <paramref name="destination"/>; blocks that lie side by side come in one read of the device.</summary>
+    public async ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, blockCount * FormatTags.PageBytes, nameof(destination));
+        for (var done = 0; done < blockCount;)
+        {
+            var leafIndex = (block + done) >> MapNode.LeafBits;
+            if (!state.Map.TryGetLeaf(leafIndex, out var leaf)) leaf = await state.Map.GetLeafAsync(leafIndex);
+            var index = (int)((block + done) & (MapNode.LeafBlocks - 1));
+            var count = Math.Min(blockCount - done, MapNode.LeafBlocks - index);
+            if (leaf is null) destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes).Span.Clear();
+            else await ReadLeafAsync(leaf, index, count, block + done, destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes));
+            done += count;
+        }
+    }
+
+    public async ValueTask<StoreBatch?> ReadLogAsync(long fromSeq, int maxBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(fromSeq, state.LogStart.Seq);
+        var index = state.Index.Find(fromSeq);
+        if (index < 0) return null;
+        var operations = new List<StoreOperation>();
+        var epoch = state.Index.At(index)!.Value.Epoch;
+        var resets = state.Resets;
+        var next = fromSeq;
+        for (long bytes = 0; bytes < maxBytes && state.Index.Find(next) is var at and >= 0; next = fromSeq + operations.Count)
+        {
+            var entry = state.Index.At(at)!.Value;
+            if (entry.Epoch != epoch) break;
+            var read = await ReadRecordAsync(entry);
+            if (resets != state.Resets) throw new IOException($"{state.Device.Path}: the log was truncated while it was read");
+            foreach (var operation in read.Take((int)(entry.LastSeq - entry.FirstSeq + 1)).Skip((int)(next - entry.FirstSeq)))
+            {
+                if (operations.Count > 0 && bytes >= maxBytes) break;
+                operations.Add(operation);
+                bytes += operation.Data.Length;
+            }
+        }
+
+        return operations.Count == 0 ? null : new StoreBatch(epoch, fromSeq, operations.ToArray());
+    }
+
+    public async ValueTask<ChangedBlocks> ListChangedAsync(long sinceSeq, long fromBlock, int maxRuns)
+    {
+        var runs = new List<BlockRun>();
+        for (var leafIndex = state.Map.NextLeaf(fromBlock >> MapNode.LeafBits, (ulong)sinceSeq, emptied: true); leafIndex >= 0;
+             leafIndex = state.Map.NextLeaf(leafIndex + 1, (ulong)sinceSeq, emptied: true))
+        {
+            var leaf = await state.Map.GetLeafAsync(leafIndex);
+            for (var i = 0; i < MapNode.LeafBlocks; i++)
+            {
+                var block = (leafIndex << MapNode.LeafBits) + i;
+                if (block < fromBlock || (leaf is not null && !HasChanged(leaf, i, sinceSeq))) continue;
+                if (runs.Count > 0 && runs[^1].Block + runs[^1].BlockCount == block) runs[^1] = runs[^1] with { BlockCount = runs[^1].BlockCount + 1 };
+                else if (runs.Count == maxRuns) return new ChangedBlocks(runs, block);
+                else runs.Add(new BlockRun(block, 1));
+            }
+        }
+
+        return new ChangedBlocks(runs, -1);
+    }
+
+    public async ValueTask<IReadOnlyList<AllocatedRun>> ListAllocatedAsync(long fromBlock, long blockCount, int maxRuns)
+    {
+        var runs = new List<AllocatedRun>();
+        var end = fromBlock + blockCount;
+        for (var block = fromBlock; block < end && runs.Count <= maxRuns;)
+        {
+            var leafIndex = state.Map.NextLeaf(block >> MapNode.LeafBits, 0, emptied: false);
+            var first = leafIndex < 0 ? end : Math.Min(leafIndex << MapNode.LeafBits, end);
+            if (first > block)
+            {
+                Extend(runs, block, first - block, mapped: false);
+                block = first;
+                continue;
+            }
+
+            var leaf = await state.Map.GetLeafAsync(leafIndex);
+            var leafEnd = Math.Min((leafIndex + 1) << MapNode.LeafBits, end);
+            for (; block < leafEnd; block++) Extend(runs, block, 1, leaf is not null && leaf.Entries[block & (MapNode.LeafBlocks - 1)].IsMapped);
+        }
+
+        return runs.Count <= maxRuns ? runs : runs.GetRange(0, maxRuns);
+    }
+
+    private static void Extend(List<AllocatedRun> runs, long block, long count, bool mapped)
+    {
+        if (runs.Count > 0 && runs[^1].Mapped == mapped) runs[^1] = runs[^1] with { BlockCount = runs[^1].BlockCount + count };
+        else runs.Add(new AllocatedRun(block, count, mapped));
+    }
+
+    private static bool HasChanged(MapNode leaf, int index, long sinceSeq)
+    {
+        ref readonly var entry = ref leaf.Entries[index];
+        return entry.HasHistory && (sinceSeq == 0 || leaf.SeqOf(entry) > (ulong)sinceSeq);
+    }
+
+    private async ValueTask ReadLeafAsync(MapNode leaf, int index, int count, long block, Memory<byte> destination)
+    {
+        for (var i = 0; i < count;)
+        {
+            var run = RunLength(leaf, index + i, count - i);
+            var entry = leaf.Entries[index + i];
+            var part = destination.Slice(i * FormatTags.PageBytes, run * FormatTags.PageBytes);
+            if (!entry.IsMapped)
+            {
+                part.Span.Clear();
+            }
+            else
+            {
+                await ReadRunAsync(state.Segments[entry.Segment], entry.Offset, block + i, part);
+                Check(leaf, index + i, run, block + i, part.Span);
+            }
+
+            i += run;
+        }
+    }
+
+    /// <summary>Blocks that are all unmapped, or lie one after the other in one segment.</summary>
+    private static int RunLength(MapNode leaf, int index, int maxCount)
+    {
+        var first = leaf.Entries[index];
+        var run = 1;
+        while (run < maxCount)
+        {
+            ref readonly var next = ref leaf.Entries[index + run];
+            if (next.IsMapped != first.IsMapped || (first.IsMapped && (next.Segment != first.Segment || next.Offset != first.Offset + (uint)run))) break;
+            run++;
+        }
+
+        return run;
+    }
+
+    private async ValueTask ReadRunAsync(Segment segment, uint offset, long block, Memory<byte> destination)
+    {
+        segment.Readers++;
+        try
+        {
+            await segment.File.ReadAsync((long)offset * FormatTags.PageBytes, destination);
+        }
+        catch (IOException e)
+        {
+            throw new BadBlockException(block, $"{state.Device.Path}/{segment.File.Name}: the block at {(long)offset * FormatTags.PageBytes} cannot be read: {e.Message}", e);
+        }
+        finally
+        {
+            segment.Readers--;
+        }
+    }
+
+    private void Check(MapNode leaf, int index, int count, long block, ReadOnlySpan<byte> data)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            ref readonly var entry = ref leaf.Entries[index + i];
+            if (Crc32C.Compute(data.Slice(i * FormatTags.PageBytes, FormatTags.PageBytes)) == entry.Crc) continue;
+            throw new BadBlockException(
+                block + i, $"{state.Device.Path}: block {block + i} (segment {entry.Segment}, offset {(long)entry.Offset * FormatTags.PageBytes}) does not match its checksum");
+        }
+    }
+
+    private async ValueTask<StoreOperation[]> ReadRecordAsync(LogIndexEntry entry)
+    {
+        var segment = state.Segments[entry.Segment];
+        segment.Readers++;
+        try
+        {
+            var header = await LogRecovery.ReadHeaderAsync(state, segment.File, entry.Segment, entry.OffsetBytes, entry.Lsn)
+                ?? throw new StoreCorruptException($"{state.Device.Path}/{segment.File.Name}: the record at {entry.OffsetBytes} does not check");
+            var data = new byte[header.DataBlocks * FormatTags.PageBytes];
+            await segment.File.ReadAsync(entry.OffsetBytes + header.HeaderBytes, data);
+            var operations = new StoreOperation[header.Operations.Length];
+            var dataBlock = 0;
+            for (var i = 0; i < operations.Length; i++)
+            {
+                var operation = header.Operations[i];
+                var blocks = operation.Kind == OperationKind.Write ? (int)operation.BlockCount : 0;
+                for (var b = dataBlock; b < dataBlock + blocks; b++)
+                {
+                    if (Crc32C.Compute(data.AsSpan(b * FormatTags.PageBytes, FormatTags.PageBytes)) != header.Checksums[b])
+                        throw new BadBlockException(operation.Block + b - dataBlock, $"{state.Device.Path}/{segment.File.Name}: a block in the log at {entry.OffsetBytes} does not match its checksum");
+                }
+
+                operations[i] = new StoreOperation(
+                    operation.Kind, operation.Block, operation.BlockCount, data.AsMemory(dataBlock * FormatTags.PageBytes, blocks * FormatTags.PageBytes), header.Checksums.AsMemory(dataBlock, blocks));
+                dataBlock += blocks;
+            }
+
+            return operations;
+        }
+        finally
+        {
+            segment.Readers--;
+        }
+    }
+}

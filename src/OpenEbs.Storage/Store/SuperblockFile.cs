@@ -1,0 +1,62 @@
+using OpenEbs.Storage.Devices;
+using OpenEbs.Storage.Formats;
+
+namespace OpenEbs.Storage.Store;
+
+/// <summary>Finds or makes the superblock of a store.</summary>
+internal static class SuperblockFile
+{
+    public static async ValueTask<(IStorageFile File, Superblock Superblock)> OpenAsync(IStorageDevice device, ReplicaStoreOptions options)
+    {
+        var names = device.List();
+        var exists = names.Contains(Superblock.FileName);
+        var others = names.Any(n => n.StartsWith("segment-", StringComparison.Ordinal) || n.StartsWith("map-", StringComparison.Ordinal));
+        var file = exists ? device.Open(Superblock.FileName) : null;
+        try
+        {
+            if (file is not null && file.LengthBytes == Superblock.FileBytes && await ReadAsync(file) is { } found)
+            {
+                if (found.ReplicaId != options.ReplicaId)
+                    throw new StoreCorruptException($"{device.Path} holds replica {found.ReplicaId}, not {options.ReplicaId}. Give each replica a directory of its own.");
+                return (file, found);
+            }
+
+            if (others)
+                throw new StoreCorruptException($"{device.Path}: neither superblock checks, the replica cannot be opened. Let it be rebuilt from another replica, or restore it from a backup.");
+            if (!options.CreateIfAbsent)
+                throw new StoreNotFoundException($"{device.Path}: there is no replica here. If its disk was replaced, let it be rebuilt from another replica.");
+            file?.Dispose();
+            if (exists) device.Delete(Superblock.FileName);
+            file = null;
+            return await CreateAsync(device, options);
+        }
+        catch
+        {
+            file?.Dispose();
+            throw;
+        }
+    }
+
+    private static async ValueTask<Superblock?> ReadAsync(IStorageFile file)
+    {
+        var slots = new byte[Superblock.FileBytes];
+        await file.ReadAsync(0, slots);
+        var first = Superblock.Read(slots.AsSpan(0, Superblock.SlotBytes));
+        var second = Superblock.Read(slots.AsSpan(Superblock.SlotBytes));
+        return first is null || second?.Revision > first.Revision ? second : first;
+    }
+
+    private static async ValueTask<(IStorageFile File, Superblock Superblock)> CreateAsync(IStorageDevice device, ReplicaStoreOptions options)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(options.SegmentBytes % FormatTags.PageBytes, 0, nameof(options));
+        var superblock = new Superblock { ReplicaId = options.ReplicaId, BootId = options.BootId, SegmentBytes = options.SegmentBytes, ReplaySegment = 1, ReplayOffset = FormatTags.PageBytes, NextSegmentNumber = 1, Revision = 1 };
+        var slots = new byte[Superblock.FileBytes];
+        superblock.Write(slots.AsSpan(0, Superblock.SlotBytes));
+        superblock.Write(slots.AsSpan(Superblock.SlotBytes));
+        var file = device.Create(Superblock.FileName, Superblock.FileBytes);
+        file.Write(0, slots);
+        await file.FlushAsync();
+        await device.SyncDirectoryAsync();
+        return (file, superblock);
+    }
+}
