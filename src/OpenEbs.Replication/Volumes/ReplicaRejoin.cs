@@ -8,7 +8,7 @@ namespace OpenEbs.Replication.Volumes;
 
 /// <summary>Brings one replica back: opens it, matches its log with the volume's, discards what it alone has, sends or copies what it lacks while new operations
 /// already flow to it, and takes it into the in-sync set (design section 4, Rejoin and rebuild).</summary>
-internal sealed partial class ReplicaRejoin(VolumeContext context, ReplicaLink link, ILinkOwner owner)
+internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads reads, ReplicaLink link, ILinkOwner owner)
 {
     private readonly ILogger _logger = context.Logger;
 
@@ -193,7 +193,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, ReplicaLink l
             if (allocated.Outcome != ReplicaOutcome.Ok) throw new IOException($"replica {source.Entry.Id} could not list its blocks: {allocated.Outcome} {allocated.Reason}");
             foreach (var run in allocated.Runs)
             {
-                if (run.Mapped) await CopyDataAsync(source, run.Block, (int)run.BlockCount);
+                if (run.Mapped) await CopyDataAsync(run.Block, (int)run.BlockCount);
                 else await CopyStepAsync(new StoreOperation(OperationKind.Unmap, run.Block, run.BlockCount, default, default), null, repair: false);
             }
         }
@@ -203,15 +203,12 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, ReplicaLink l
         }
     }
 
-    private async Task CopyDataAsync(ReplicaLink source, long block, int blockCount)
+    private async Task CopyDataAsync(long block, int blockCount)
     {
-        var read = await source.Channel.ReadAsync(context.Epoch, source.Incarnation, block, blockCount);
-        if (read.Outcome != ReplicaOutcome.Ok)
-        {
-            read.Data?.Dispose();
-            throw new IOException($"replica {source.Entry.Id} could not read blocks from {block} on: {read.Outcome} {read.Reason}");
-        }
-
+        // Not from one source alone: where that has a bad block, another in-sync replica answers, and the bad one is repaired.
+        var deadline = context.Now + context.Ticks(context.Options.ReplicaTimeout * 2);
+        var read = await reads.ReadAsync(block, blockCount, deadline);
+        if (read.Status != VolumeIoStatus.Ok) throw new IOException($"no in-sync replica could read blocks from {block} on: {read.Status} {read.Detail}");
         var data = read.Data!.Memory[..(blockCount * VolumeBlocks.BlockBytes)];
         await CopyStepAsync(new StoreOperation(OperationKind.Write, block, blockCount, data, Checksums(data.Span)), read.Data, repair: false);
     }

@@ -83,10 +83,6 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             var result = await _reads.ReadAsync(block, count, deadline);
             return result.Status == VolumeIoStatus.Ok ? Trim(result, (int)(offsetBytes - (block * VolumeBlocks.BlockBytes)), lengthBytes) : result;
         }
-        catch (OperationCanceledException) when (_context.IsStopped)
-        {
-            return new VolumeIoResult(VolumeIoStatus.Fenced);
-        }
         finally
         {
             _context.Ranges.Exit(range);
@@ -272,7 +268,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         link.Rejoining = true;
         try
         {
-            await new ReplicaRejoin(_context, link, this).RunAsync();
+            await new ReplicaRejoin(_context, _reads, link, this).RunAsync();
         }
         catch (Exception e) when (!_context.IsStopped)
         {

@@ -18,6 +18,43 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     /// <summary>Reads whole blocks whose range the caller holds. Fails with TimedOut at the deadline, MediumError when no replica has a good copy, Fenced when stopped.</summary>
     public async ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline)
     {
+        try
+        {
+            return await TryReadAsync(block, blockCount, deadline);
+        }
+        catch (OperationCanceledException) when (context.IsStopped)
+        {
+            return new VolumeIoResult(VolumeIoStatus.Fenced);
+        }
+    }
+
+    /// <summary>Called at intervals: asks a second replica where the first is slow, and gives up calls that hang.</summary>
+    public void Watch()
+    {
+        var now = context.Now;
+        var hedge = context.Ticks(context.Options.HedgeDelay);
+        for (var i = _pending.Count - 1; i >= 0; i--)
+        {
+            var read = _pending[i];
+            if (context.IsStopped)
+            {
+                read.Complete(null, read.First);
+            }
+            else if (now - read.StartedAt > context.Ticks(context.Options.ReplicaTimeout))
+            {
+                read.First.GoDown("a read of it hangs");
+                read.Complete(null, read.First);
+            }
+            else if (!read.IsHedged && now - read.StartedAt > hedge && Choose(read.Excluded, read.First) is { } second)
+            {
+                read.IsHedged = true;
+                _ = CallAsync(read, second);
+            }
+        }
+    }
+
+    private async ValueTask<VolumeIoResult> TryReadAsync(long block, int blockCount, long deadline)
+    {
         long bad = 0;
         var detail = "";
         while (!context.IsStopped && context.Now < deadline)
@@ -25,7 +62,8 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
             if (!await HoldLeasesAsync()) continue;
             if (Choose(bad, null) is not { } link)
             {
-                if (bad != 0) return new VolumeIoResult(VolumeIoStatus.MediumError, Detail: detail);
+                // Where every in-sync replica has a bad block in the range it is seldom the same one; and one that is down at the moment may have a good copy.
+                if (HasAnswered(bad)) return blockCount > 1 ? await ReadSinglyAsync(block, blockCount, bad, deadline) : new VolumeIoResult(VolumeIoStatus.MediumError, Detail: detail);
                 await context.Delay(context.Options.RetryDelay);
                 continue;
             }
@@ -59,29 +97,35 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return new VolumeIoResult(context.IsStopped ? VolumeIoStatus.Fenced : VolumeIoStatus.TimedOut);
     }
 
-    /// <summary>Called at intervals: asks a second replica where the first is slow, and gives up calls that hang.</summary>
-    public void Watch()
+    /// <summary>Reads block by block, so that each may come from another replica; then repairs the replicas in the mask.</summary>
+    private async ValueTask<VolumeIoResult> ReadSinglyAsync(long block, int blockCount, long bad, long deadline)
     {
-        var now = context.Now;
-        var hedge = context.Ticks(context.Options.HedgeDelay);
-        for (var i = _pending.Count - 1; i >= 0; i--)
+        var whole = context.Pool.Rent(blockCount * VolumeBlocks.BlockBytes);
+        for (var i = 0; i < blockCount; i++)
         {
-            var read = _pending[i];
-            if (context.IsStopped)
+            var one = await ReadAsync(block + i, 1, deadline);
+            if (one.Status != VolumeIoStatus.Ok)
             {
-                read.Complete(null, read.First);
+                whole.Dispose();
+                return one;
             }
-            else if (now - read.StartedAt > context.Ticks(context.Options.ReplicaTimeout))
-            {
-                read.First.GoDown("a read of it hangs");
-                read.Complete(null, read.First);
-            }
-            else if (!read.IsHedged && now - read.StartedAt > hedge && Choose(read.Excluded, read.First) is { } second)
-            {
-                read.IsHedged = true;
-                _ = CallAsync(read, second);
-            }
+
+            using (one.Data) one.Data!.Memory[..VolumeBlocks.BlockBytes].CopyTo(whole.Memory[(i * VolumeBlocks.BlockBytes)..]);
         }
+
+        await RepairAsync(bad, block, blockCount, whole.Memory);
+        return new VolumeIoResult(VolumeIoStatus.Ok, whole);
+    }
+
+    /// <summary>Whether all in-sync replicas are among those in the mask, and there is at least one.</summary>
+    private bool HasAnswered(long mask)
+    {
+        for (var i = 0; i < context.Links.Count; i++)
+        {
+            if (context.Links[i].Standing == ReplicaStanding.InSync && (mask & (1L << i)) == 0) return false;
+        }
+
+        return mask != 0;
     }
 
     private bool LeasesHeld()
@@ -119,8 +163,8 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
 
         if (renewals is not null)
         {
-            // A renewal may hang; the watch then takes the replica down.
-            await Task.WhenAny(Task.WhenAll(renewals), context.Delay(context.Options.WatchInterval));
+            // A renewal may hang; the watch then takes the replica down. (No token: a cancelled delay would complete the WhenAny on the thread pool, outside this scheduling context.)
+            await Task.WhenAny(Task.WhenAll(renewals), Task.Delay(context.Options.WatchInterval, context.Time, CancellationToken.None));
             if (LeasesHeld()) return true;
             await context.Delay(context.Options.RetryDelay);
             return false;
