@@ -1,0 +1,261 @@
+using OpenEbs.Replication.Volumes;
+using OpenEbs.Simulation.Gateways;
+using OpenEbs.Simulation.Hosts;
+using OpenEbs.Simulation.Network;
+using OpenEbs.Simulation.Records;
+using OpenEbs.Simulation.Scheduling;
+
+namespace OpenEbs.Simulation.Faults;
+
+/// <summary>Lets things go wrong, as the run's settings say, and puts them right again after a while.</summary>
+internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways, SeededRandom random)
+{
+    private static readonly TimeSpan LongestBout = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(10);
+    private readonly Dictionary<string, long> _counts = [];
+    private bool _stopped;
+
+    public IReadOnlyDictionary<string, long> Counts => _counts;
+
+    /// <summary>Injects faults until <see cref="Heal"/>. Bouts of faults alternate with pauses, in which the volume must come to itself.</summary>
+    public async Task RunAsync()
+    {
+        var total = world.Settings.FaultWeights.Values.Sum();
+        if (total == 0) return;
+        var boutEnd = world.Scheduler.Now + LongestBout.Ticks;
+        while (!_stopped)
+        {
+            await world.Scheduler.Delay(random.Exponential(world.Settings.FaultInterval));
+            if (_stopped) return;
+            if (world.Scheduler.Now > boutEnd)
+            {
+                await world.Scheduler.Delay(LongestFault + (2 * world.Settings.Network.CallTimeout) + TimeSpan.FromSeconds(10));
+                boutEnd = world.Scheduler.Now + LongestBout.Ticks;
+                continue;
+            }
+
+            var dice = random.NextDouble() * total;
+            foreach (var (kind, weight) in world.Settings.FaultWeights)
+            {
+                if ((dice -= weight) >= 0) continue;
+                Inject(kind);
+                break;
+            }
+        }
+    }
+
+    /// <summary>Ends all faults and injects no more.</summary>
+    public void Heal()
+    {
+        _stopped = true;
+        world.Log("all faults end");
+        world.Network.Conditions = NetworkConditions.Calm;
+        world.Network.MendAll();
+        world.Records.Conditions = RecordStoreConditions.Calm;
+        world.Records.UnavailableUntil = 0;
+        foreach (var host in world.Hosts)
+        {
+            host.PowerOn();
+            foreach (var process in host.Processes) process.Resume();
+        }
+
+        foreach (var replica in world.Replicas)
+        {
+            replica.Disk.Slowness = TimeSpan.Zero;
+            replica.Start();
+        }
+
+        // A block that rotted on a replica which was then alone in sync is lost, as the design allows: the simulated operator gets it back from the medium.
+        foreach (var ((id, block), moment) in world.RottenBlocks)
+        {
+            if (!world.History.WasAloneInSync(id, moment)) continue;
+            var alone = world.Replicas.First(replica => replica.Id == id);
+            alone.Disk.Unrot(block);
+            alone.Ledger.BadBlocksSeen.Remove(block);
+        }
+    }
+
+    /// <summary>All hosts lose power, and come back.</summary>
+    public async Task LosePowerOfAllAsync(TimeSpan length)
+    {
+        foreach (var host in world.Hosts) LosePower(host);
+        await world.Scheduler.Delay(length);
+        foreach (var host in world.Hosts) PowerOn(host);
+    }
+
+    private void Inject(FaultKind kind)
+    {
+        var length = random.Exponential(world.Settings.FaultLength) + TimeSpan.FromMilliseconds(1);
+        if (length > LongestFault) length = LongestFault;
+        var host = random.Pick(world.Hosts);
+        var replica = random.Pick(world.Replicas);
+        world.Scheduler.Trace.Add((long)kind);
+        if (world.Scheduler.Trace.KeepsText) world.Log($"fault {kind} for {length.TotalMilliseconds:F0} ms (host {host.Number}, replica {replica.Id})");
+        if (!TryInject(kind, length, host, replica)) return;
+        _counts[kind.ToString()] = _counts.GetValueOrDefault(kind.ToString()) + 1;
+    }
+
+    private bool TryInject(FaultKind kind, TimeSpan length, SimulatedHost host, ReplicaHost replica)
+    {
+        switch (kind)
+        {
+            case FaultKind.KillReplica: return KillReplica(replica, length);
+            case FaultKind.ReplicaRestart: return RestartReplica(replica, length);
+            case FaultKind.KillCoordinator: return KillCoordinator();
+            case FaultKind.KillHostProcesses: return KillHostProcesses(host, length);
+            case FaultKind.PowerLoss:
+                if (!host.IsUp) return false;
+                LosePower(host);
+                Later(length, () => PowerOn(host));
+                return true;
+            case FaultKind.PowerLossOfAll:
+                if (!random.Chance(0.3)) return false;
+                _ = LosePowerOfAllAsync(length);
+                return true;
+            case FaultKind.PauseReplica: return Pause(replica.Process, length);
+            case FaultKind.PauseCoordinator:
+                return world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is { } paused && Pause(paused.Process, length);
+            case FaultKind.PauseHost:
+                foreach (var process in host.Processes.ToArray()) Pause(process, length);
+                return host.Processes.Count > 0;
+            case FaultKind.Partition: return Cut(host, random.Pick(world.Hosts), length, bothWays: true);
+            case FaultKind.OneWayPartition: return Cut(host, random.Pick(world.Hosts), length, bothWays: false);
+            case FaultKind.IsolateHost:
+                foreach (var other in world.Hosts.Where(other => other != host)) Cut(host, other, length, bothWays: true);
+                if (random.Chance(0.5)) CutGateways(host, length);
+                return true;
+            case FaultKind.SecondCoordinator:
+                world.Placement.Start();
+                return true;
+            case FaultKind.PlannedMove:
+                if (world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is not { } moved) return false;
+                moved.Close();
+                return true;
+            case FaultKind.DirectoryChange:
+                random.Pick(gateways).Switch();
+                return true;
+            case FaultKind.RecordStoreOutage:
+                world.Records.UnavailableUntil = Math.Max(world.Records.UnavailableUntil, world.Scheduler.Now + length.Ticks);
+                return true;
+            case FaultKind.RecordConflict:
+                world.Records.Touch();
+                return true;
+            case FaultKind.BitRot: return Rot(replica);
+            case FaultKind.SlowDisk:
+                replica.Disk.Slowness = random.Pick<TimeSpan>([TimeSpan.FromMilliseconds(50), TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(3)]);
+                Later(length, () => replica.Disk.Slowness = TimeSpan.Zero);
+                return true;
+            case FaultKind.BadNetwork:
+                world.Network.Conditions = world.Settings.BadNetwork;
+                Later(length, () => world.Network.Conditions = world.Settings.Network);
+                return true;
+            default:
+                throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown fault.");
+        }
+    }
+
+    private bool KillReplica(ReplicaHost replica, TimeSpan length)
+    {
+        if (!replica.IsRunning) return false;
+        if (replica.Host.SharesProcess) return KillHostProcesses(replica.Host, length);
+        replica.Kill();
+        Later(length, replica.Start);
+        return true;
+    }
+
+    private bool RestartReplica(ReplicaHost replica, TimeSpan length)
+    {
+        if (!replica.IsRunning) return false;
+        replica.Close();
+        Later(length + TimeSpan.FromMilliseconds(50), () =>
+        {
+            // Whatever has not closed by now is killed, as an impatient service manager does.
+            replica.Kill();
+            replica.Start();
+        });
+        return true;
+    }
+
+    private bool KillCoordinator()
+    {
+        if (world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is not { } activation) return false;
+        if (activation.Host.SharesProcess) return KillHostProcesses(activation.Host, random.Exponential(world.Settings.FaultLength));
+        activation.Process.Kill();
+        activation.Host.Processes.Remove(activation.Process);
+        return true;
+    }
+
+    private bool KillHostProcesses(SimulatedHost host, TimeSpan length)
+    {
+        if (host.Processes.Count == 0) return false;
+        host.KillProcesses();
+        Later(length, () => StartReplicas(host));
+        return true;
+    }
+
+    private void LosePower(SimulatedHost host)
+    {
+        if (!host.IsUp) return;
+        host.LosePower();
+        foreach (var replica in world.Replicas.Where(replica => replica.Host == host)) replica.LosePower();
+    }
+
+    private void PowerOn(SimulatedHost host)
+    {
+        host.PowerOn();
+        StartReplicas(host);
+    }
+
+    private void StartReplicas(SimulatedHost host)
+    {
+        foreach (var replica in world.Replicas.Where(replica => replica.Host == host)) replica.Start();
+    }
+
+    private bool Pause(SimulatedProcess? process, TimeSpan length)
+    {
+        if (process is null || process.IsDead || process.IsPaused) return false;
+        process.Pause();
+        Later(length, process.Resume);
+        return true;
+    }
+
+    private bool Cut(SimulatedHost one, SimulatedHost other, TimeSpan length, bool bothWays)
+    {
+        if (one == other) return false;
+        Cut(one.Number, other.Number, length);
+        if (bothWays) Cut(other.Number, one.Number, length);
+        return true;
+    }
+
+    private void Cut(int from, int to, TimeSpan length)
+    {
+        world.Network.Cut(from, to);
+        Later(length, () => world.Network.Mend(from, to));
+    }
+
+    private void CutGateways(SimulatedHost host, TimeSpan length)
+    {
+        foreach (var gateway in gateways)
+        {
+            Cut(gateway.HostNumber, host.Number, length);
+            Cut(host.Number, gateway.HostNumber, length);
+        }
+    }
+
+    /// <summary>Harms one copy of one block: never a second copy of the same block, and only where another in-sync replica has a good one.</summary>
+    private bool Rot(ReplicaHost replica)
+    {
+        var record = world.Records.Record;
+        var block = random.Chance(0.7) ? (world.Settings.HotBegin + random.NextLong(world.Settings.HotSectors)) / 8 : random.NextLong(world.Settings.SectorCount / 8);
+        if (record.InSyncCount < 2 || record.Replicas.First(entry => entry.Id == replica.Id).Standing != ReplicaStanding.InSync) return false;
+        if (world.RottenBlocks.Keys.Any(rotten => rotten.Block == block && rotten.Replica != replica.Id)) return false;
+        if (!replica.Disk.Rot(block)) return false;
+        world.RottenBlocks[(replica.Id, block)] = world.History.NextMoment();
+        return true;
+    }
+
+    private void Later(TimeSpan delay, Action action) => world.Scheduler.After(delay, () =>
+    {
+        if (!_stopped) action();
+    });
+}

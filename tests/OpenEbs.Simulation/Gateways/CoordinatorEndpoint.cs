@@ -1,0 +1,33 @@
+using System.Buffers;
+using OpenEbs.Replication.Volumes;
+
+namespace OpenEbs.Simulation.Gateways;
+
+/// <summary>The real thing.</summary>
+internal sealed class CoordinatorEndpoint(VolumeCoordinator coordinator) : IVolumeEndpoint
+{
+    public void Start() => coordinator.Start();
+
+    public ValueTask<VolumeRecord> WhenServingAsync() => coordinator.WhenServingAsync();
+
+    public ValueTask<VolumeIoResult> ReadAsync(long offsetBytes, int lengthBytes) => coordinator.ReadAsync(offsetBytes, lengthBytes);
+
+    public ValueTask<VolumeIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess) =>
+        coordinator.WriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess);
+
+    public ValueTask<VolumeIoResult> FlushAsync() => coordinator.FlushAsync();
+
+    public ValueTask<VolumeIoResult> WriteZeroesAsync(long offsetBytes, long lengthBytes, bool forceUnitAccess) =>
+        coordinator.WriteZeroesAsync([new BlockByteRange(offsetBytes, lengthBytes)], forceUnitAccess);
+
+    public ValueTask<VolumeIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> compareThenWrite, int lengthBytes, bool forceUnitAccess) =>
+        coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, lengthBytes, forceUnitAccess);
+
+    public ValueTask CloseAsync() => coordinator.CloseAsync();
+
+    public string Describe()
+    {
+        var s = coordinator.Snapshot();
+        return $"{s.State} ({s.Reason}) seq {s.Seq} commit {s.CommitSeq}: {string.Join("; ", s.Replicas.Select(r => $"{r.Id} {r.Standing} acked {r.AckedSeq} durable {r.DurableSeq} {r.Reason}"))}";
+    }
+}

@@ -1,0 +1,154 @@
+using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Simulation.Disks;
+using OpenEbs.Simulation.Histories;
+using OpenEbs.Simulation.Scheduling;
+using OpenEbs.Storage.Store;
+
+namespace OpenEbs.Simulation.Hosts;
+
+/// <summary>One replica: its disk, for ever, and its process, from time to time.</summary>
+internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IReplicaDisk disk)
+{
+    private ReplicaSession? _session;
+    private IReplicaChannel? _channel;
+    private ObservedStore? _store;
+
+    public string Id => id;
+
+    public SimulatedHost Host => host;
+
+    public IReplicaDisk Disk => disk;
+
+    public SimulatedProcess? Process { get; private set; }
+
+    public CountingPool Pool { get; private set; } = new(id);
+
+    public ReplicaLedger Ledger => world.History.Ledger(id);
+
+    public bool IsRunning => Process is { IsDead: false };
+
+    public StoreStatus? Status => IsRunning ? _session?.Status : null;
+
+    public void Start()
+    {
+        if (IsRunning || !host.IsUp) return;
+        var process = world.CreateProcess($"replica-{id}", host);
+        process.Killed = () =>
+        {
+            disk.Kill();
+            _session = null;
+            _channel = null;
+            _store = null;
+        };
+        Process = process;
+        Pool = new CountingPool($"replica {id}") { KeepsStacks = world.Options.KeepsStacks };
+        var logger = world.CreateLogger(process.Name);
+        process.Start(async () =>
+        {
+            var session = new ReplicaSession(create => OpenStoreAsync(create, process), world.Random.NextGuid(), Pool, logger) { Faults = world.Breakage.ReplicaFaults };
+            _session = session;
+            _channel = world.Breakage.WrapReplica(session);
+            for (; ; )
+            {
+                await Task.Delay(world.Random.Between(TimeSpan.FromMilliseconds(20), TimeSpan.FromMilliseconds(200)), host.Time);
+                for (var steps = 0; steps < 20 && await session.MaintainAsync(); steps++)
+                {
+                }
+            }
+        });
+    }
+
+    public void Kill()
+    {
+        Process?.Kill();
+        if (Process is not null) host.Processes.Remove(Process);
+    }
+
+    /// <summary>The host has lost power; its processes are gone already.</summary>
+    public void LosePower()
+    {
+        disk.LosePower();
+        Ledger.PowerLost = true;
+        Ledger.PowerLostAt = world.History.NextMoment();
+    }
+
+    /// <summary>Stops the process as a planned shutdown does.</summary>
+    public void Close()
+    {
+        if (Process is not { IsDead: false } process || _session is not { } session) return;
+        process.Start(async () =>
+        {
+            await session.CloseAsync();
+            Kill();
+        });
+    }
+
+    /// <summary>Compares the whole store with what it must hold.</summary>
+    public Task CheckContentAsync()
+    {
+        var done = new TaskCompletionSource();
+        var store = _store ?? throw new InvalidOperationException($"Replica {id} does not run.");
+        Process!.Start(async () =>
+        {
+            await store.CheckContentAsync(MayBeBad);
+            done.SetResult();
+        });
+        return done.Task;
+    }
+
+    /// <summary>A message arrives.</summary>
+    /// <param name="invoke">What it asks.</param>
+    /// <param name="answer">Sends the answer, or the failure.</param>
+    /// <param name="notDelivered">Called when nobody takes the message.</param>
+    public void Deliver<TReply>(Func<IReplicaChannel, ValueTask<TReply>> invoke, Action<Task<TReply>> answer, Action? notDelivered)
+    {
+        if (!IsRunning)
+        {
+            notDelivered?.Invoke();
+            if (host.IsUp && world.Random.Chance(0.7)) answer(Task.FromException<TReply>(new IOException($"Nobody listens for replica {id}.")));
+            return;
+        }
+
+        Process!.Post(() => _ = AnswerAsync());
+
+        async Task AnswerAsync()
+        {
+            Task<TReply> task;
+            if (_channel is not { } channel)
+            {
+                notDelivered?.Invoke();
+                answer(Task.FromException<TReply>(new IOException($"Replica {id} is starting.")));
+                return;
+            }
+
+            try
+            {
+                task = Task.FromResult(await invoke(channel));
+            }
+            catch (PromiseBrokenException e)
+            {
+                world.Scheduler.Fail(e);
+                return;
+            }
+            catch (Exception e)
+            {
+                world.Log($"replica {id} threw {e}");
+                task = Task.FromException<TReply>(e);
+            }
+
+            answer(task);
+        }
+    }
+
+    private bool MayBeBad(long block) => world.RottenBlocks.ContainsKey((id, block));
+
+    private async ValueTask<IReplicaStore> OpenStoreAsync(bool create, SimulatedProcess process)
+    {
+        var opened = world.Breakage.WrapStore(await disk.OpenAsync(create, host.BootId));
+        var store = new ObservedStore(opened, Ledger, world.History, world.Scheduler, () => !process.IsDead);
+        await store.CheckOpenedAsync(MayBeBad);
+        _store = store;
+        return store;
+    }
+}

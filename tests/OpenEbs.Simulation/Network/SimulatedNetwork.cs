@@ -1,0 +1,103 @@
+using OpenEbs.Simulation.Scheduling;
+
+namespace OpenEbs.Simulation.Network;
+
+/// <summary>How badly the network behaves.</summary>
+public sealed record NetworkConditions
+{
+    public TimeSpan LeastDelay { get; init; } = TimeSpan.FromMilliseconds(0.05);
+
+    public TimeSpan MeanDelay { get; init; } = TimeSpan.FromMilliseconds(0.3);
+
+    /// <summary>Part of the messages that take much longer, and so overtake others the wrong way round.</summary>
+    public double StragglerRate { get; init; }
+
+    public TimeSpan StragglerDelay { get; init; } = TimeSpan.FromSeconds(1);
+
+    public double LossRate { get; init; }
+
+    public double DuplicateRate { get; init; }
+
+    /// <summary>A call without an answer fails after this.</summary>
+    public TimeSpan CallTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    public static NetworkConditions Calm { get; } = new();
+}
+
+/// <summary>Messages between hosts: delayed, lost, repeated, overtaken, cut off. Within a host only the delay is left.</summary>
+public sealed class SimulatedNetwork(SimulatedScheduler scheduler, SeededRandom random)
+{
+    private readonly Dictionary<(int From, int To), int> _cuts = [];
+
+    public NetworkConditions Conditions { get; set; } = NetworkConditions.Calm;
+
+    public long SentCount { get; private set; }
+
+    public long LostCount { get; private set; }
+
+    public long DuplicatedCount { get; private set; }
+
+    public SeededRandom Random => random;
+
+    /// <summary>Nothing gets from one host to the other, until <see cref="Mend"/>.</summary>
+    public void Cut(int from, int to) => _cuts[(from, to)] = _cuts.GetValueOrDefault((from, to)) + 1;
+
+    public void Mend(int from, int to) => _cuts[(from, to)] = Math.Max(0, _cuts.GetValueOrDefault((from, to)) - 1);
+
+    public void MendAll() => _cuts.Clear();
+
+    public bool IsCut(int from, int to) => from != to && _cuts.GetValueOrDefault((from, to)) > 0;
+
+    /// <summary>Delivers a message: perhaps never, perhaps twice.</summary>
+    /// <param name="from">Sending host.</param>
+    /// <param name="to">Receiving host.</param>
+    /// <param name="reliable">Only delays and cuts: for links whose losses the model does not want.</param>
+    /// <param name="deliver">What the message does on arrival.</param>
+    public void Send(int from, int to, bool reliable, Action deliver)
+    {
+        SentCount++;
+        if (from == to)
+        {
+            scheduler.After(random.Between(TimeSpan.FromMicroseconds(2), TimeSpan.FromMicroseconds(50)), deliver);
+            return;
+        }
+
+        var copies = 1;
+        if (!reliable && random.Chance(Conditions.LossRate))
+        {
+            LostCount++;
+            copies = 0;
+        }
+        else if (!reliable && random.Chance(Conditions.DuplicateRate))
+        {
+            DuplicatedCount++;
+            copies = 2;
+        }
+
+        for (; copies > 0; copies--)
+        {
+            var delay = Conditions.LeastDelay + random.Exponential(Conditions.MeanDelay);
+            if (!reliable && random.Chance(Conditions.StragglerRate)) delay += random.Exponential(Conditions.StragglerDelay);
+            if (IsCut(from, to)) return;
+            scheduler.After(delay, () =>
+            {
+                if (!IsCut(from, to)) deliver();
+            });
+        }
+    }
+
+    /// <summary>A call in flight: the first answer counts, later ones are ignored.</summary>
+    public sealed class PendingCall<TReply>
+    {
+        // Answered by the world, never by a process: whoever awaits it goes on in its own process. With RunContinuationsAsynchronously a Task.WhenAny over it would run on the thread pool.
+        private readonly TaskCompletionSource<TReply> _answer = new();
+
+        public Task<TReply> Task => _answer.Task;
+
+        public bool IsAnswered => _answer.Task.IsCompleted;
+
+        public void Answer(TReply reply) => _answer.TrySetResult(reply);
+
+        public void Fail(Exception exception) => _answer.TrySetException(exception);
+    }
+}

@@ -1,0 +1,187 @@
+using OpenEbs.Replication.Volumes;
+using OpenEbs.Simulation.Network;
+using OpenEbs.Simulation.Records;
+using OpenEbs.Simulation.Scheduling;
+
+namespace OpenEbs.Simulation;
+
+/// <summary>The kinds of faults that a run may inject.</summary>
+public enum FaultKind
+{
+    KillReplica,
+    KillCoordinator,
+    KillHostProcesses,
+    PowerLoss,
+    PowerLossOfAll,
+    PauseReplica,
+    PauseCoordinator,
+    PauseHost,
+    Partition,
+    OneWayPartition,
+    IsolateHost,
+    SecondCoordinator,
+    PlannedMove,
+    DirectoryChange,
+    RecordStoreOutage,
+    RecordConflict,
+    BitRot,
+    SlowDisk,
+    BadNetwork,
+    ReplicaRestart,
+}
+
+/// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places
+/// that they would never reach if everything happened at once (swarm testing).</summary>
+public sealed class WorldSettings
+{
+    public WorldSettings(SeededRandom random)
+    {
+        ReplicaCount = random.Pick<int>([1, 2, 3, 3, 3, 3, 3, 3, 5]);
+        HostCount = Math.Max(ReplicaCount, 3) + random.Next(2);
+        MinInSync = ReplicaCount <= 2 ? 1 : (ReplicaCount / 2) + 1;
+        if (ReplicaCount == 3 && random.Chance(0.15)) MinInSync = 1;
+        WriteCache = random.Chance(0.8);
+        SectorsPerLogicalBlock = random.Chance(0.85) ? 1 : 8;
+        SectorCount = random.Pick<int>([2048, 4096, 4096, 8192]);
+        HotSectors = random.Pick<int>([16, 64, 64, 256, 2048]);
+        HotBegin = random.NextLong(SectorCount - HotSectors + 1) / 8 * 8;
+        UsesRealStores = random.Chance(0.5);
+        DrawWork(random);
+        DrawFaults(random);
+        DrawOptions(random);
+    }
+
+    public int ReplicaCount { get; }
+
+    public int HostCount { get; }
+
+    public int MinInSync { get; }
+
+    public bool WriteCache { get; }
+
+    public int SectorsPerLogicalBlock { get; }
+
+    public long SectorCount { get; }
+
+    public long HotBegin { get; }
+
+    public long HotSectors { get; }
+
+    /// <summary>The real replica store on a simulated disk; else one in memory.</summary>
+    public bool UsesRealStores { get; }
+
+    /// <summary>Faults may last longer than the volume's ioTimeout, so commands may end as TimedOut.</summary>
+    public bool AllowsTimeouts { get; private set; }
+
+    public TimeSpan IoTimeout { get; private set; } = TimeSpan.FromMinutes(10);
+
+    public int InitiatorCount { get; private set; }
+
+    public int MaxQueueDepth { get; private set; }
+
+    /// <summary>One gateway that retries for all initiators; else one each, that do not.</summary>
+    public bool GatewayRetries { get; private set; }
+
+    public double ReadRate { get; private set; }
+
+    public double FlushRate { get; private set; }
+
+    public double ZeroRate { get; private set; }
+
+    public double CompareRate { get; private set; }
+
+    public double ForceUnitAccessRate { get; private set; }
+
+    public double ThinkRate { get; private set; }
+
+    public TimeSpan ThinkTime { get; private set; }
+
+    /// <summary>Continuations that are ready together run in any order.</summary>
+    public bool Shuffles { get; private set; }
+
+    /// <summary>How likely each kind is to be the next fault, relative to the others.</summary>
+    public IReadOnlyDictionary<FaultKind, double> FaultWeights { get; private set; } = new Dictionary<FaultKind, double>();
+
+    /// <summary>Mean time between faults.</summary>
+    public TimeSpan FaultInterval { get; private set; }
+
+    /// <summary>Mean length of a fault.</summary>
+    public TimeSpan FaultLength { get; private set; }
+
+    public NetworkConditions Network { get; private set; } = NetworkConditions.Calm;
+
+    public NetworkConditions BadNetwork { get; private set; } = NetworkConditions.Calm;
+
+    public RecordStoreConditions Records { get; private set; } = RecordStoreConditions.Calm;
+
+    public CoordinatorOptions Coordinator { get; private set; } = new();
+
+    /// <summary>Clocks run so much faster or slower.</summary>
+    public double Drift { get; private set; }
+
+    private void DrawWork(SeededRandom random)
+    {
+        GatewayRetries = random.Chance(0.5);
+        InitiatorCount = 1 + random.Next(3);
+        MaxQueueDepth = random.Pick<int>([1, 2, 4, 8]);
+        ReadRate = 0.2 + (0.4 * random.NextDouble());
+        FlushRate = random.Chance(0.8) ? 0.08 * random.NextDouble() : 0;
+        ZeroRate = random.Chance(0.5) ? 0.08 * random.NextDouble() : 0;
+        CompareRate = random.Chance(0.4) ? 0.1 * random.NextDouble() : 0;
+        ForceUnitAccessRate = random.Chance(0.5) ? 0.2 * random.NextDouble() : 0;
+        ThinkRate = random.NextDouble();
+        ThinkTime = TimeSpan.FromMilliseconds(random.Pick<int>([1, 20, 200, 600]));
+        Shuffles = random.Chance(0.3);
+        AllowsTimeouts = random.Chance(0.1);
+        if (AllowsTimeouts) IoTimeout = TimeSpan.FromSeconds(random.Pick<int>([1, 3, 10]));
+    }
+
+    private void DrawFaults(SeededRandom random)
+    {
+        var weights = new Dictionary<FaultKind, double>();
+        foreach (var kind in Enum.GetValues<FaultKind>())
+        {
+            if (random.Chance(0.5)) weights.Add(kind, 0.1 + random.NextDouble());
+        }
+
+        FaultWeights = weights;
+        FaultInterval = TimeSpan.FromMilliseconds(random.Pick<int>([50, 200, 700, 700, 2000]));
+        FaultLength = TimeSpan.FromMilliseconds(random.Pick<int>([20, 300, 1500, 1500, 4000]));
+        Network = DrawNetwork(random, random.Chance(0.5) ? 0.01 : 0);
+        BadNetwork = DrawNetwork(random, 0.2);
+        Records = new RecordStoreConditions
+        {
+            MeanDelay = TimeSpan.FromMilliseconds(random.Pick<int>([1, 5, 50])),
+            FailureRate = random.Chance(0.3) ? 0.2 * random.NextDouble() : 0,
+            LostAnswerRate = random.Chance(0.3) ? 0.3 * random.NextDouble() : 0,
+            LateWriteRate = random.Chance(0.3) ? 0.2 * random.NextDouble() : 0,
+        };
+    }
+
+    private static NetworkConditions DrawNetwork(SeededRandom random, double badness) => new()
+    {
+        MeanDelay = TimeSpan.FromMilliseconds(random.Pick<double>([0.1, 0.3, 0.3, 3])),
+        StragglerRate = random.Chance(0.5) ? badness * random.NextDouble() : 0,
+        StragglerDelay = TimeSpan.FromMilliseconds(random.Pick<int>([10, 300, 2000])),
+        LossRate = random.Chance(0.5) ? badness * random.NextDouble() : 0,
+        DuplicateRate = random.Chance(0.5) ? badness * random.NextDouble() : 0,
+        CallTimeout = TimeSpan.FromSeconds(random.Pick<int>([1, 5, 30])),
+    };
+
+    private void DrawOptions(SeededRandom random)
+    {
+        Coordinator = new CoordinatorOptions
+        {
+            LeaseDuration = TimeSpan.FromMilliseconds(random.Pick<int>([100, 500, 500, 2000])),
+            ReplicaTimeout = TimeSpan.FromMilliseconds(random.Pick<int>([300, 2000, 2000])),
+            FailureGrace = TimeSpan.FromMilliseconds(random.Pick<int>([0, 250, 250, 1000])),
+            RejoinDelay = TimeSpan.FromMilliseconds(random.Pick<int>([50, 500])),
+            FlushInterval = TimeSpan.FromMilliseconds(random.Pick<int>([50, 1000, 1000, 5000])),
+            FlushWindowBytes = random.Pick<long>([1 << 20, 64 << 20]),
+            MaxBatchBytes = random.Pick<int>([64 << 10, 1 << 20, 1 << 20]),
+            MaxBatchOperations = random.Pick<int>([1, 8, 128]),
+            CopyBytes = random.Pick<int>([16 << 10, 256 << 10]),
+        };
+        Drift = random.Chance(0.6) ? Coordinator.ClockDrift * random.NextDouble() * 0.99 : 0;
+    }
+}
