@@ -1,0 +1,168 @@
+using System.Net;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Iscsi.LogicalUnits;
+using OpenEbs.Iscsi.Login;
+using OpenEbs.Iscsi.Pdus;
+using OpenEbs.Iscsi.Portals;
+using OpenEbs.Iscsi.Sessions;
+
+namespace OpenEbs.Iscsi.Connections;
+
+/// <summary>Runs the login phase of a connection: PDUs in and out around a <see cref="LoginNegotiator"/>, then the binding to a session.</summary>
+internal sealed partial class LoginPhase(Connection connection, PortalContext portal)
+{
+    private readonly LoginNegotiator _negotiator = new(portal.Options.PortalGroupTag, IscsiLimits.MaxRecvDataSegmentLengthBytes);
+    private bool _started;
+    private ushort _tsih;
+
+    /// <summary>The settled parameters, or null when the peer went away. On success <see cref="Connection.Session"/> is set for a normal session.</summary>
+    public async Task<OperationalParameters?> RunAsync()
+    {
+        var reader = connection.Reader;
+        while (await reader.ReadHeaderAsync())
+        {
+            if (reader.Header.Opcode != Opcode.LoginRequest) return await RefuseOtherAsync();
+            if (!_started) Start();
+            var text = new byte[reader.Header.DataSegmentLengthBytes];
+            await reader.ReadDataAsync(text);
+            var reply = _negotiator.Answer(ref reader.Header, text);
+            if (reply.Status == LoginStatus.Success && reply.EntersFullFeaturePhase)
+            {
+                var status = await BindAsync();
+                if (status != LoginStatus.Success) reply = new LoginReply(status, false, false, reply.CurrentStage, 0, default);
+            }
+
+            Send(reply);
+            if (reply.Status != LoginStatus.Success)
+            {
+                await FailAsync(reply.Status);
+                return null;
+            }
+
+            if (!reply.EntersFullFeaturePhase) continue;
+
+            // Digests and window begin behind the last login response, so it must be out before anything else is queued.
+            await connection.Writer.DrainAsync();
+            portal.Metrics.OnLogin(LoginStatus.Success);
+            LogLoggedIn(portal.Logger, connection.Number, _negotiator.InitiatorName, connection.Remote, Target);
+            return _negotiator.Parameters;
+        }
+
+        return null;
+    }
+
+    private string Target => _negotiator.Parameters.IsDiscovery ? "discovery" : _negotiator.Parameters.TargetName;
+
+    private void Start()
+    {
+        _started = true;
+
+        // RFC 7143 §11.13.3 leaves the first StatSN to us; the initiator's ExpStatSN is the one that no initiator trips over.
+        connection.Writer.StartStatSN(connection.Reader.Header.ExpStatSN);
+        connection.Writer.Window.Start(connection.Reader.Header.CmdSN);
+    }
+
+    /// <summary>RFC 7143 §6.3.1: before the first login request the connection is closed at once, after it a login reject comes first.</summary>
+    private async Task<OperationalParameters?> RefuseOtherAsync()
+    {
+        if (!_started) throw new ConnectionDroppedException(DropReason.NotALogin, $"The first PDU was {connection.Reader.Header.Opcode}, not a login request.");
+        Send(new LoginReply(LoginStatus.InvalidDuringLogin, false, false, LoginStage.SecurityNegotiation, 0, default));
+        await FailAsync(LoginStatus.InvalidDuringLogin);
+        return null;
+    }
+
+    private async Task FailAsync(LoginStatus status)
+    {
+        portal.Metrics.OnLogin(status);
+        LogRefused(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, status);
+        await connection.CloseAfterOutputAsync(DropReason.LoginFailed);
+    }
+
+    private void Send(in LoginReply reply)
+    {
+        ref var request = ref connection.Reader.Header;
+        var pdu = connection.Writer.Rent();
+        pdu.Header.Opcode = Opcode.LoginResponse;
+        pdu.Header.Flags = (byte)((reply.Transit ? 0x80 : 0) | (reply.Continue ? 0x40 : 0) | ((int)reply.CurrentStage << 2) | (int)reply.NextStage);
+        request.Bytes.Slice(8, 6).CopyTo(pdu.Header.Bytes[8..]);
+        pdu.Header.Set16(14, reply.EntersFullFeaturePhase ? _tsih : request.Get16(14));
+        pdu.Header.InitiatorTaskTag = request.InitiatorTaskTag;
+        pdu.Header.Set16(36, (ushort)reply.Status);
+        pdu.Payload = reply.Text;
+        pdu.StatSN = StatSNUse.Advance;
+        connection.Writer.Queue(pdu, flush: true);
+    }
+
+    private async ValueTask<LoginStatus> BindAsync()
+    {
+        var parameters = _negotiator.Parameters;
+        var header = connection.Reader.Header;
+        var isid = header.Get64(8) >> 16;
+        var tsih = header.Get16(14);
+        if (parameters.IsDiscovery)
+        {
+            // A discovery session has one connection and nothing to reinstate (RFC 7143 §4.3).
+            if (tsih != 0) return LoginStatus.SessionDoesNotExist;
+            _tsih = portal.Sessions.AddDiscovery();
+            return _tsih == 0 ? LoginStatus.OutOfResources : LoginStatus.Success;
+        }
+
+        var key = new SessionKey(parameters.InitiatorName, isid, parameters.TargetName);
+        var cid = header.Get16(20);
+        return tsih == 0 ? await CreateAsync(key, cid, header.CmdSN) : await ReinstateAsync(key, tsih, cid);
+    }
+
+    private async ValueTask<LoginStatus> CreateAsync(SessionKey key, ushort cid, uint cmdSN)
+    {
+        var (status, session) = await portal.Sessions.CreateAsync(key, _negotiator.Parameters, connection, connection.Closing);
+        if (session is null) return status;
+        try
+        {
+            var facts = new SessionFacts(key.InitiatorName, connection.Remote.ToString(), portal.Time.GetUtcNow());
+            if (await portal.Catalog.AttachAsync(key.TargetName, facts, connection.Closing) is not { } store)
+            {
+                portal.Sessions.Remove(session);
+                return LoginStatus.NotFound;
+            }
+
+            session.Facts = facts;
+            session.Nexus = portal.Units.Join(key.TargetName, store);
+        }
+        catch (Exception exception)
+        {
+            portal.Sessions.Remove(session);
+            if (connection.Closing.IsCancellationRequested) throw new OperationCanceledException("The connection was dropped during login.", exception);
+            LogAttachFailed(portal.Logger, exception, key.TargetName, key.InitiatorName);
+            return LoginStatus.TargetError;
+        }
+
+        session.Cid = cid;
+        session.Window.Start(cmdSN);
+        Adopt(session);
+        return LoginStatus.Success;
+    }
+
+    private async ValueTask<LoginStatus> ReinstateAsync(SessionKey key, ushort tsih, ushort cid)
+    {
+        var (status, session) = await portal.Sessions.ReinstateAsync(key, tsih, cid, connection, connection.Closing);
+        if (status == LoginStatus.Success) Adopt(session!);
+        else if (session is not null) await SessionEnding.EndAsync(session, portal);
+        return status;
+    }
+
+    private void Adopt(Session session)
+    {
+        _tsih = session.Tsih;
+        connection.Session = session;
+        connection.Writer.Window = session.Window;
+    }
+
+    [LoggerMessage(3021, LogLevel.Information, "Connection {Number}: {Initiator} at {Remote} logged in to {Target}.")]
+    private static partial void LogLoggedIn(ILogger logger, long number, string initiator, IPEndPoint remote, string target);
+
+    [LoggerMessage(3022, LogLevel.Warning, "Connection {Number} from {Remote}: the login of {Initiator} was refused with {Status}.")]
+    private static partial void LogRefused(ILogger logger, long number, IPEndPoint remote, string initiator, LoginStatus status);
+
+    [LoggerMessage(3023, LogLevel.Error, "Target {Target} could not be attached for {Initiator}; the login was refused with a target error.")]
+    private static partial void LogAttachFailed(ILogger logger, Exception exception, string target, string initiator);
+}

@@ -1,0 +1,27 @@
+using System.Buffers;
+using Microsoft.Extensions.Logging;
+using OpenEbs.Iscsi.LogicalUnits;
+using OpenEbs.Iscsi.Scsi;
+using OpenEbs.Iscsi.Sessions;
+
+namespace OpenEbs.Iscsi.Portals;
+
+/// <summary>What all connections of a portal share.</summary>
+internal sealed class PortalContext
+{
+    public required IscsiPortalOptions Options { get; init; }
+
+    public required ITargetCatalog Catalog { get; init; }
+
+    public required MemoryPool<byte> Pool { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    public required ILogger Logger { get; init; }
+
+    public required IscsiMetrics Metrics { get; init; }
+
+    public required SessionRegistry Sessions { get; init; }
+
+    public required LogicalUnitTable Units { get; init; }
+}

@@ -1,0 +1,142 @@
+using System.Runtime.CompilerServices;
+using OpenEbs.Iscsi.LogicalUnits;
+using OpenEbs.Iscsi.Portals;
+using OpenEbs.Iscsi.Scsi.Sense;
+
+namespace OpenEbs.Iscsi.Scsi.Blocks;
+
+/// <summary>READ, WRITE, WRITE AND VERIFY, VERIFY and COMPARE AND WRITE (SBC-3 §5). A write's data-out comes in pieces of one store I/O.</summary>
+internal static class BlockTransfers
+{
+    /// <summary>SBC-3 §5.8 READ. What the initiator has no room for is not read.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public static async ValueTask ReadAsync(ScsiCommand command, ILogicalUnitStore store)
+    {
+        var total = (long)command.BlockCount * command.BlockLength;
+        var wanted = Math.Min(total, (command.DataInRoomBytes + command.BlockLength - 1) / command.BlockLength * command.BlockLength);
+        command.DataInTotalBytes = total;
+        for (long done = 0; done < wanted;)
+        {
+            var length = (int)Math.Min(wanted - done, IscsiLimits.MaxStoreIoBytes);
+            var result = await store.ReadAsync(((long)command.Lba * command.BlockLength) + done, length, command.Aborted);
+            if (!Succeeded(command, result, length)) return;
+            done += length;
+            var usable = (int)Math.Min(length, command.DataInRoomBytes - (done - length));
+            if (done >= wanted) command.ReturnData(result.Data, usable);
+            else await command.Sink.PushDataInAsync(command, result.Data!, usable);
+        }
+
+        command.Finish();
+    }
+
+    /// <summary>SBC-3 §5.32 WRITE: one piece is one store I/O, so a write of up to one piece is atomic.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public static async ValueTask WriteAsync(ScsiCommand command, ILogicalUnitStore store)
+    {
+        if (command.PieceLengthBytes > 0)
+        {
+            var offset = ((long)command.Lba * command.BlockLength) + command.PieceOffset;
+            var result = await store.WriteAsync(offset, command.DataOut!, command.PieceLengthBytes, command.ForceUnitAccess, command.Aborted);
+            if (result.Status != StoreIoStatus.Ok)
+            {
+                command.Fail(StoreFailures.ToSense(result, isWrite: true));
+                return;
+            }
+        }
+
+        command.Finish();
+    }
+
+    /// <summary>SBC-3 §5.36 WRITE AND VERIFY: on stable media, then read back from there; BYTCHK compares.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public static async ValueTask WriteAndVerifyAsync(ScsiCommand command, ILogicalUnitStore store)
+    {
+        command.ForceUnitAccess = true;
+        await WriteAsync(command, store);
+        if (command.Status == ScsiStatus.Good) await CheckAsync(command, store, command.PieceOffset, command.PieceLengthBytes);
+    }
+
+    /// <summary>SBC-3 §5.25 VERIFY: BYTCHK 00b reads and checks the media, 01b compares all blocks, 11b compares each with the one block sent.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public static async ValueTask VerifyAsync(ScsiCommand command, ILogicalUnitStore store)
+    {
+        if (command.ByteCheck == 1) await CheckAsync(command, store, command.PieceOffset, command.PieceLengthBytes);
+        else await CheckAsync(command, store, 0, (long)command.BlockCount * command.BlockLength);
+    }
+
+    /// <summary>SBC-3 §5.2 COMPARE AND WRITE: atomic in the store.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    public static async ValueTask CompareAndWriteAsync(ScsiCommand command, ILogicalUnitStore store)
+    {
+        if (command.PieceLengthBytes > 0)
+        {
+            var result = await store.CompareAndWriteAsync((long)command.Lba * command.BlockLength, command.DataOut!, command.PieceLengthBytes,
+                command.ForceUnitAccess, command.Aborted);
+            if (result.Status != StoreIoStatus.Ok)
+            {
+                command.Fail(StoreFailures.ToSense(result, isWrite: true));
+                return;
+            }
+        }
+
+        command.Finish();
+    }
+
+    private static async ValueTask CheckAsync(ScsiCommand command, ILogicalUnitStore store, long offsetBytes, long lengthBytes)
+    {
+        for (long done = 0; done < lengthBytes;)
+        {
+            var length = (int)Math.Min(lengthBytes - done, IscsiLimits.MaxStoreIoBytes);
+            var result = await store.ReadAsync(((long)command.Lba * command.BlockLength) + offsetBytes + done, length, command.Aborted);
+            using (result.Data)
+            {
+                if (!Succeeded(command, result, length, keepData: true)) return;
+                var found = result.Data!.Memory.Span[..length];
+                var difference = command.ByteCheck switch
+                {
+                    1 => Difference(found, command.DataOutSpan[(int)done..]),
+                    3 => DifferenceFromPattern(found, command.DataOutSpan),
+                    _ => -1,
+                };
+                if (difference >= 0)
+                {
+                    command.Fail(StoreFailures.Miscompare(offsetBytes + done + difference));
+                    return;
+                }
+            }
+
+            done += length;
+        }
+
+        command.Finish();
+    }
+
+    private static bool Succeeded(ScsiCommand command, in StoreIoResult result, int length, bool keepData = false)
+    {
+        if (result.Status == StoreIoStatus.Ok && result.Data is not null && result.Data.Memory.Length >= length) return true;
+
+        // A store that says Ok and returns too little is broken; better an error than somebody else's bytes.
+        command.Fail(result.Status == StoreIoStatus.Ok
+            ? new SenseData(SenseKey.HardwareError, AdditionalSense.InternalTargetFailure)
+            : StoreFailures.ToSense(result, isWrite: false));
+        if (!keepData) result.Data?.Dispose();
+        return false;
+    }
+
+    private static int Difference(ReadOnlySpan<byte> found, ReadOnlySpan<byte> expected)
+    {
+        var same = found.CommonPrefixLength(expected);
+        return same == found.Length ? -1 : same;
+    }
+
+    private static int DifferenceFromPattern(ReadOnlySpan<byte> found, ReadOnlySpan<byte> pattern)
+    {
+        for (var offset = 0; offset < found.Length; offset += pattern.Length)
+        {
+            var same = found.Slice(offset, pattern.Length).CommonPrefixLength(pattern);
+            if (same < pattern.Length) return offset + same;
+        }
+
+        return -1;
+    }
+}
