@@ -32,16 +32,21 @@ internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
     {
         var (root, obsolete) = state.Map.Capture();
         var segments = state.Segments;
-        var table = segments.Snapshot();
         var current = segments.Current;
-        _captured = new Captured(root, obsolete, table, ExtentMap.Unwritten(root).GetEnumerator(), state.Resets)
+        var replaySegment = current?.Number ?? segments.NextNumber;
+
+        // What nothing lives in is freed when this checkpoint is installed, and must not be missed by it.
+        var all = segments.Snapshot();
+        var table = all.Where(s => s.Live > 0 || s.Number >= replaySegment).ToList();
+        var dead = all.Where(s => s.Live == 0 && s.Number < replaySegment).Select(s => s.Number).ToList();
+        _captured = new Captured(root, obsolete, table, dead, ExtentMap.Unwritten(root).GetEnumerator(), state.Resets)
         {
             LogBytes = state.LogBytes,
             Rebuilds = state.Rebuilds,
             Superblock = state.Superblock with
             {
                 CheckpointLsn = state.NextLsn - 1,
-                ReplaySegment = current?.Number ?? segments.NextNumber,
+                ReplaySegment = replaySegment,
                 ReplayOffset = (uint)(current?.WriteOffset ?? FormatTags.PageBytes),
                 Position = state.Last,
                 LogStart = state.Last,
@@ -118,21 +123,23 @@ internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
 
     private void FreeDead(Captured captured, int keepFreeSegments)
     {
-        foreach (var (number, _, live) in captured.Table)
+        foreach (var number in captured.Dead)
         {
-            if (live > 0 || number >= captured.Superblock.ReplaySegment) continue;
             if (!state.Segments.TryGet(number, out var segment) || segment!.Readers > 0 || segment.LiveBlocks > 0 || !segment.IsSealed) continue;
             state.Segments.Free(segment, keepFreeSegments);
         }
     }
 
-    private sealed class Captured(MapNode root, List<ObsoletePage> obsolete, List<(uint Number, uint Slot, int Live)> table, IEnumerator<MapNode> unwritten, int resets)
+    private sealed class Captured(MapNode root, List<ObsoletePage> obsolete, List<(uint Number, uint Slot, int Live)> table, List<uint> dead, IEnumerator<MapNode> unwritten, int resets)
     {
         public MapNode Root { get; } = root;
 
         public List<ObsoletePage> Obsolete { get; } = obsolete;
 
         public List<(uint Number, uint Slot, int Live)> Table { get; } = table;
+
+        /// <summary>Segments that it does without.</summary>
+        public List<uint> Dead { get; } = dead;
 
         public IEnumerator<MapNode> Unwritten { get; } = unwritten;
 
