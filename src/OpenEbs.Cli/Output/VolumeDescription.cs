@@ -13,10 +13,10 @@ internal static class VolumeDescription
     public static IRenderable Table(IReadOnlyList<VolumeResource> volumes)
     {
         if (volumes.Count == 0) return new Text("There is no volume. Create one: openebsctl volume create NAME --size 1Gi\n");
-        var table = ResultWriter.Columns("VOLUME", "STATE", ">SIZE", "REPLICAS", "COORDINATOR", ">SESSIONS", "TARGET");
+        var table = ResultWriter.Columns("VOLUME", "SIZE", "STATE", "REPLICAS", "COORDINATOR", ">SESSIONS", "TARGET");
         foreach (var v in volumes)
         {
-            table.Add(v.Name, ResultWriter.State(v.State.ToString()), ByteSize.Format(v.SizeBytes), InSync(v), v.Coordinator, v.Sessions.Count, v.TargetName);
+            table.Add(v.Name, ByteSize.Format(v.SizeBytes), ResultWriter.State(v.State.ToString()), InSync(v), v.Coordinator, v.Sessions.Count, v.TargetName);
         }
 
         return table;

@@ -8,6 +8,9 @@ namespace OpenEbs.Server.Nodes;
 /// <summary>Runs <c>openebs dev</c>: prepares the data directory, starts the node or nodes, creates the first volume and says what to do next.</summary>
 internal static class DevCluster
 {
+    /// <summary>The file by which a node holds its pool.</summary>
+    private const string PoolLock = "pool.lock";
+
     private static readonly TimeSpan OrphanTimeout = TimeSpan.FromSeconds(20);
 
     public static async Task<int> RunAsync(DevOptions options, CancellationToken cancellationToken)
@@ -37,14 +40,14 @@ internal static class DevCluster
     {
         var started = Stopwatch.GetTimestamp();
         var told = false;
-        while (Directory.EnumerateDirectories(options.DataDirectory, "pool-*").FirstOrDefault(DirectoryLock.IsHeld) is { } held)
+        while (Directory.EnumerateDirectories(options.DataDirectory, "pool-*").FirstOrDefault(pool => DirectoryLock.IsHeld(pool, PoolLock)) is { } held)
         {
             if (!told) await Console.Error.WriteLineAsync("Waiting for the nodes of an earlier run to stop.");
             told = true;
             if (Stopwatch.GetElapsedTime(started) > OrphanTimeout)
             {
                 throw new CannotStartException(
-                    ExitCode.DataDirectory, $"{held} is still in use by another server.", $"Stop that one (its process id is in {Path.Combine(held, "openebs.pid")}), or give another directory (--data).");
+                    ExitCode.DataDirectory, $"{held} is in use by another server.", "Stop that one, or give another directory (--data).");
             }
 
             await Task.Delay(50, cancellationToken);

@@ -1,4 +1,7 @@
 using System.Net.Sockets;
+using System.Runtime;
+using Microsoft.Data.Sqlite;
+using OpenEbs.Grains.Pools;
 using OpenEbs.Server.Configuration;
 using OpenEbs.Server.Metadata;
 using OpenEbs.Server.Startup;
@@ -17,24 +20,53 @@ internal static class Node
     public static async Task<int> RunAsync(
         NodeOptions options, LogLevel logLevel, NodeParent parent, CancellationToken cancellationToken, Func<CancellationToken, Task>? onReady = null)
     {
-        var claims = new List<DirectoryLock>();
+        var metadata = new SqliteDataSource(options.Metadata.Path);
+        CreateDirectory(Path.GetDirectoryName(metadata.Path)!);
+        SqliteSchema.Apply(metadata);
+        PortProbe.EnsureFree([options], isDev: parent != NodeParent.None || onReady is not null);
+        await using var app = NodeHost.Build(options, metadata, logLevel, parent);
+        OpenPools(app.Services.GetRequiredService<LocalPools>());
+        await StartAsync(app, cancellationToken);
+        ReturnMemory();
+        if (onReady is not null) await RunUntilStoppingAsync(onReady, app.Lifetime.ApplicationStopping);
+        await app.WaitForShutdownAsync(cancellationToken);
+        SqliteConnection.ClearAllPools();
+        return (int)ExitCode.Ok;
+    }
+
+    private static void CreateDirectory(string directory)
+    {
         try
         {
-            if (options.HasRole(NodeRole.Storage)) claims.AddRange(options.Pools.Select(pool => DirectoryLock.Claim(pool.Path, $"directory of {pool.Id}")));
-            var metadata = new SqliteDataSource(options.Metadata.Path);
-            Directory.CreateDirectory(Path.GetDirectoryName(metadata.Path)!);
-            SqliteSchema.Apply(metadata);
-            PortProbe.EnsureFree([options], isDev: parent != NodeParent.None || onReady is not null);
-            await using var app = NodeHost.Build(options, metadata, logLevel, parent);
-            await StartAsync(app, cancellationToken);
-            if (onReady is not null) await RunUntilStoppingAsync(onReady, app.Lifetime.ApplicationStopping);
-            await app.WaitForShutdownAsync(cancellationToken);
-            return (int)ExitCode.Ok;
+            Directory.CreateDirectory(directory);
         }
-        finally
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            foreach (var claim in claims) claim.Dispose();
+            throw new CannotStartException(
+                ExitCode.DataDirectory, $"The directory of the metadata store, {directory}, cannot be created: {exception.Message}", "Give a directory that this user may create and write.");
         }
+    }
+
+    /// <summary>A pool that another process has, or that is not the one configured, is a mistake to put right before anything starts. One that is broken or away is not:
+    /// the node serves with the others, and takes it back when it returns.</summary>
+    private static void OpenPools(LocalPools pools)
+    {
+        pools.Open();
+        var mistaken = pools.All.Where(pool => pool.Condition is PoolCondition.InUse or PoolCondition.Foreign).ToList();
+        var refused = mistaken.Count > 0 ? mistaken : pools.All.Any(pool => pool.IsOnline) ? [] : pools.All.ToList();
+        if (refused.Count == 0) return;
+        var inUse = refused.Exists(pool => pool.Condition == PoolCondition.InUse);
+        throw new CannotStartException(
+            inUse ? ExitCode.DataDirectory : ExitCode.Pool,
+            string.Join("\n", refused.Select(pool => $"Pool {pool.Id} cannot be opened: {pool.Reason}.")),
+            "Then start again; nothing was changed.");
+    }
+
+    /// <summary>Starting leaves tens of megabytes of dead buffers (the dashboard packs its pages, types are loaded); an idle node would keep them for hours.</summary>
+    private static void ReturnMemory()
+    {
+        GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;
+        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
     private static async Task StartAsync(WebApplication app, CancellationToken cancellationToken)

@@ -1,10 +1,13 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Console;
+using OpenEbs.Grains.Hosting;
 using OpenEbs.Server.Configuration;
 using OpenEbs.Server.Health;
 using OpenEbs.Server.Metadata;
+using OpenEbs.Server.Portals;
 using OpenEbs.Server.Rest;
 using OpenEbs.Server.Telemetry;
+using OpenEbs.Units;
 using Orleans.Configuration;
 using Orleans.Dashboard;
 
@@ -14,6 +17,8 @@ namespace OpenEbs.Server.Nodes;
 /// silo (with pools and grains), portal, HTTP.</summary>
 internal static class NodeHost
 {
+    private const int DirectoryCacheSize = 10_000;
+
     /// <summary>Longest that stopping takes before connections are cut.</summary>
     private static readonly TimeSpan ShutdownTimeout = TimeSpan.FromSeconds(10);
 
@@ -35,13 +40,19 @@ internal static class NodeHost
         builder.UseOrleans(silo => ConfigureSilo(silo, options, metadata));
         NodeTelemetry.Add(builder, options);
         builder.Services.AddSingleton<NodeReadiness>();
+        if (options.HasRole(NodeRole.Gateway))
+        {
+            builder.Services.AddSingleton<VolumeCatalog>();
+            //PORTAL
+        }
+
         VolumeApi.AddServices(builder.Services);
 
         var app = builder.Build();
         app.UseExceptionHandler();
         app.UseStatusCodePages();
         HealthEndpoints.Map(app);
-        app.MapPrometheusScrapingEndpoint("/metrics");
+        NodeTelemetry.Map(app);
         if (options.HasRole(NodeRole.Control))
         {
             VolumeApi.Map(app);
@@ -58,7 +69,6 @@ internal static class NodeHost
             cluster.ClusterId = options.ClusterId;
             cluster.ServiceId = options.ClusterId;
         });
-        silo.Configure<SiloOptions>(settings => settings.SiloName = options.NodeName);
         silo.Configure<EndpointOptions>(endpoints =>
         {
             endpoints.AdvertisedIPAddress = options.Advertised;
@@ -72,7 +82,7 @@ internal static class NodeHost
             clustering.Invariant = SqliteDataSource.Invariant;
             clustering.DataSource = metadata;
         });
-        silo.AddAdoNetGrainStorage("openebs", storage =>
+        silo.AddAdoNetGrainStorage(OpenEbsSiloBuilderExtensions.StorageName, storage =>
         {
             storage.Invariant = SqliteDataSource.Invariant;
             storage.DataSource = metadata;
@@ -82,8 +92,23 @@ internal static class NodeHost
             reminders.Invariant = SqliteDataSource.Invariant;
             reminders.DataSource = metadata;
         });
+        // The default reserves 20 MiB for the addresses of a million grains; a cluster has two a replica.
+        silo.Configure<GrainDirectoryOptions>(directory => directory.CacheSize = DirectoryCacheSize);
+        silo.AddOpenEbs(new OpenEbsSiloOptions
+        {
+            NodeName = options.NodeName,
+            Pools = options.HasRole(NodeRole.Storage) ? [.. options.Pools.Select(ToPool)] : [],
+            Portal = PortalGroup.AnnouncedBy(options),
+            HttpAddress = PortalGroup.HttpAddressOf(options),
+            Roles = [.. Enum.GetValues<NodeRole>().Where(options.HasRole).Select(role => role.ToString().ToLowerInvariant())],
+            Version = ProgramVersion.Text,
+            SentinelPort = options.EffectiveSentinelPort is 0 ? null : options.EffectiveSentinelPort,
+        });
         if (options.HasRole(NodeRole.Control)) silo.AddDashboard(dashboard => dashboard.HideTrace = true);
     }
+
+    private static Grains.Pools.PoolOptions ToPool(Configuration.PoolOptions pool) =>
+        new(pool.Id, Path.GetFullPath(pool.Path), ByteSize.TryParse(pool.Capacity, out var bytes, out _) ? bytes : null);
 
     private static void AddLogging(WebApplicationBuilder builder, LogLevel logLevel)
     {

@@ -49,6 +49,6 @@ internal sealed partial class RestProblems(IProblemDetailsService problems, ILog
         _ => exception.Message,
     };
 
-    [LoggerMessage(1500, LogLevel.Error, "{Method} {Path} failed")]
+    [LoggerMessage(5000, LogLevel.Error, "{Method} {Path} failed")]
     private partial void LogUnforeseen(string method, string path, Exception exception);
 }

@@ -14,7 +14,7 @@ internal sealed class DirectoryLock : IDisposable
 
     /// <summary>Creates the directory if need be and claims it.</summary>
     /// <param name="directory">The directory.</param>
-    /// <param name="what">What it is, for the message: "data directory", "pool pool-1".</param>
+    /// <param name="what">What it is, for the message.</param>
     /// <exception cref="CannotStartException">It cannot be written, or another process has it.</exception>
     public static DirectoryLock Claim(string directory, string what)
     {
@@ -53,9 +53,9 @@ internal sealed class DirectoryLock : IDisposable
     }
 
     /// <summary>Whether a process holds the directory's lock now.</summary>
-    public static bool IsHeld(string directory)
+    public static bool IsHeld(string directory, string lockName = LockName)
     {
-        var path = Path.Combine(directory, LockName);
+        var path = Path.Combine(directory, lockName);
         if (!File.Exists(path)) return false;
         try
         {

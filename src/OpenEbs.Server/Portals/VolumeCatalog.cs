@@ -1,0 +1,56 @@
+using System.Net;
+using OpenEbs.Grains.Gateways;
+using OpenEbs.Iscsi.LogicalUnits;
+using OpenEbs.Server.Configuration;
+using OpenEbs.Server.Telemetry;
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Server.Portals;
+
+/// <summary>The cluster's volumes as iSCSI targets: one target a volume, its LUN 0; every gateway offers every volume.</summary>
+internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway, VolumeInstruments instruments, NodeOptions options) : ITargetCatalog
+{
+    /// <summary>What every target name begins with; the volume's name follows.</summary>
+    public const string TargetPrefix = "iqn.2016-09.com.openebs.orleans:";
+
+    public async ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(CancellationToken cancellationToken) =>
+        [.. (await grains.GetGrain<IClusterGrain>(0).ListVolumeNamesAsync().WaitAsync(cancellationToken)).Select(name => TargetPrefix + name)];
+
+    public async ValueTask<IReadOnlyList<TargetPortalAddress>> ListPortalsAsync(string targetName, IPEndPoint localAddress, CancellationToken cancellationToken)
+    {
+        // This portal first, spelled as the initiator reached it (it compares strings); then the others, as they announce themselves.
+        var portals = new List<TargetPortalAddress> { new(localAddress, PortalGroup.TagOf(options)) };
+        var nodes = await grains.GetGrain<IClusterGrain>(0).ListNodesAsync().WaitAsync(cancellationToken);
+        foreach (var node in nodes.Where(node => node.Status == nameof(SiloStatus.Active) && node.Name != options.NodeName))
+        {
+            if (IPEndPoint.TryParse(node.Portal, out var address)) portals.Add(new TargetPortalAddress(address, PortalGroup.TagOf(address)));
+        }
+
+        return portals;
+    }
+
+    public async ValueTask<ILogicalUnitStore?> AttachAsync(string targetName, SessionFacts session, CancellationToken cancellationToken)
+    {
+        if (VolumeOf(targetName) is not { } volume) return null;
+        try
+        {
+            return new VolumeUnit(await gateway.AttachAsync(volume, ToView(session), cancellationToken), instruments.Of(volume));
+        }
+        catch (VolumeNotFoundException)
+        {
+            return null;
+        }
+    }
+
+    public ValueTask ReleaseAsync(string targetName, SessionFacts session)
+    {
+        if (VolumeOf(targetName) is { } volume) gateway.Release(volume, ToView(session));
+        return ValueTask.CompletedTask;
+    }
+
+    private static string? VolumeOf(string targetName) =>
+        targetName.StartsWith(TargetPrefix, StringComparison.Ordinal) && VolumeName.TryParse(targetName[TargetPrefix.Length..], out var name) ? name.ToString() : null;
+
+    private SessionView ToView(SessionFacts session) =>
+        new() { Initiator = session.InitiatorName, Address = session.InitiatorAddress, Node = options.NodeName, Since = session.Since };
+}
