@@ -43,7 +43,7 @@ internal static class NodeHost
         if (options.HasRole(NodeRole.Gateway))
         {
             builder.Services.AddSingleton<VolumeCatalog>();
-            //PORTAL
+            builder.Services.AddHostedService<PortalService>();
         }
 
         VolumeApi.AddServices(builder.Services);
