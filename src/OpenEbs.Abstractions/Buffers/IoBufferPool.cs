@@ -14,6 +14,7 @@ public sealed class IoBufferPool : MemoryPool<byte>
     private readonly ConcurrentQueue<IoBuffer>[] _idle = new ConcurrentQueue<IoBuffer>[MaxClassBits - MinClassBits + 1];
     private readonly long _maxIdleBytes;
     private long _idleBytes;
+    private long _rented;
 
     public IoBufferPool(long maxIdleBytes = 64L << 20)
     {
@@ -22,6 +23,9 @@ public sealed class IoBufferPool : MemoryPool<byte>
     }
 
     public static new IoBufferPool Shared { get; } = new();
+
+    /// <summary>Buffers rented and not yet returned (or abandoned to the garbage collector); for tests and diagnostics.</summary>
+    internal long Rented => Interlocked.Read(ref _rented);
 
     public override int MaxBufferSize => 64 << 20;
 
@@ -37,11 +41,13 @@ public sealed class IoBufferPool : MemoryPool<byte>
         if (bits <= MaxClassBits && _idle[bits - MinClassBits].TryDequeue(out buffer)) Interlocked.Add(ref _idleBytes, -buffer.Capacity);
         else buffer = new IoBuffer(this, GC.AllocateUninitializedArray<byte>(bits <= MaxClassBits ? 1 << bits : lengthBytes, pinned: true));
         buffer.Lease(lengthBytes);
+        Interlocked.Increment(ref _rented);
         return buffer;
     }
 
     internal void Return(IoBuffer buffer)
     {
+        Interlocked.Decrement(ref _rented);
         var bits = ClassBits(buffer.Capacity);
         if (bits > MaxClassBits || 1 << bits != buffer.Capacity || Volatile.Read(ref _idleBytes) > _maxIdleBytes) return;
         Interlocked.Add(ref _idleBytes, buffer.Capacity);

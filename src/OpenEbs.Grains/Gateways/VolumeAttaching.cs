@@ -19,16 +19,18 @@ internal enum AttachOutcome
 /// <summary>Attaches to volumes on behalf of the gateway of this silo, and asks that they be placed here.</summary>
 internal sealed class VolumeAttaching(SiloAddress localSilo, VolumeConnectionOptions options)
 {
-    /// <summary>Request-context key: the silo of the gateway that attaches. A volume that no other gateway uses moves there.</summary>
+    /// <summary>Request-context key: the silo of the gateway that attaches for a session. A volume that has no sessions elsewhere moves there.</summary>
     public const string GatewayKey = "openebs.gateway";
 
     public VolumeConnectionOptions Options => options;
 
     /// <summary>The outcome, and the attachment with Attached.</summary>
-    public async Task<(AttachOutcome Outcome, VolumeAttachment? Attachment)> TryAttachAsync(IVolumeGrain volume)
+    /// <param name="volume">The volume.</param>
+    /// <param name="forSession">Whether an initiator uses it here.</param>
+    public async Task<(AttachOutcome Outcome, VolumeAttachment? Attachment)> TryAttachAsync(IVolumeGrain volume, bool forSession)
     {
         RequestContext.Set(IPlacementDirector.PlacementHintKey, localSilo);
-        RequestContext.Set(GatewayKey, localSilo);
+        if (forSession) RequestContext.Set(GatewayKey, localSilo);
         try
         {
             return (AttachOutcome.Attached, await volume.AttachAsync());

@@ -36,6 +36,9 @@ public sealed partial class VolumeConnection
     /// <summary>What is known of the volume now: size and data-loss count may change at any time.</summary>
     public VolumeAttachment Attachment => Volatile.Read(ref _attachment);
 
+    /// <summary>Whether initiators use the volume here.</summary>
+    internal bool HasSessions { get; set; }
+
     /// <summary>Raised after <see cref="Attachment"/> changed, on any thread.</summary>
     public event Action<VolumeAttachment>? AttachmentChanged;
 
@@ -190,7 +193,7 @@ public sealed partial class VolumeConnection
     private async Task<AttachOutcome> AttachOnceAsync()
     {
         await Task.Yield();
-        var (outcome, attachment) = await _attaching.TryAttachAsync(_volume);
+        var (outcome, attachment) = await _attaching.TryAttachAsync(_volume, HasSessions);
         if (attachment is null) return outcome;
         var known = Attachment;
         if (known == attachment) return outcome;

@@ -31,12 +31,13 @@ public sealed partial class VolumeGateway : IAsyncDisposable
     /// <exception cref="VolumeUnavailableException">It cannot be opened now (the message says how long was waited).</exception>
     public async ValueTask<VolumeConnection> AttachAsync(string volume, SessionView session, CancellationToken cancellationToken = default)
     {
-        var connection = await ConnectAsync(volume, cancellationToken);
+        var connection = await ConnectAsync(volume, forSession: true, cancellationToken);
         AttachedVolume attached;
         lock (_lock)
         {
             if (!_volumes.TryGetValue(volume, out attached!)) _volumes[volume] = attached = new AttachedVolume(_grains.GetGrain<IVolumeGrain>(volume), connection);
             attached.Sessions.Add(session);
+            attached.Connection.HasSessions = true;
         }
 
         Report(attached);
@@ -51,6 +52,7 @@ public sealed partial class VolumeGateway : IAsyncDisposable
         {
             if (!_volumes.TryGetValue(volume, out attached)) return;
             attached.Sessions.Remove(session);
+            attached.Connection.HasSessions = attached.Sessions.Count > 0;
             if (attached.Sessions.Count == 0) _volumes.Remove(volume);
         }
 
@@ -60,7 +62,11 @@ public sealed partial class VolumeGateway : IAsyncDisposable
     /// <summary>A connection for no session: the volume does not list it.</summary>
     /// <exception cref="VolumeNotFoundException">There is none of that name.</exception>
     /// <exception cref="VolumeUnavailableException">It cannot be opened now.</exception>
-    public async ValueTask<VolumeConnection> ConnectAsync(string volume, CancellationToken cancellationToken = default)
+    public ValueTask<VolumeConnection> ConnectAsync(string volume, CancellationToken cancellationToken = default) => ConnectAsync(volume, forSession: false, cancellationToken);
+
+    public ValueTask DisposeAsync() => _reports.DisposeAsync();
+
+    private async ValueTask<VolumeConnection> ConnectAsync(string volume, bool forSession, CancellationToken cancellationToken)
     {
         lock (_lock)
         {
@@ -76,7 +82,7 @@ public sealed partial class VolumeGateway : IAsyncDisposable
             if (left <= TimeSpan.Zero) throw Unavailable(volume);
             try
             {
-                var (outcome, attachment) = await _attaching.TryAttachAsync(grain).WaitAsync(left, _time, cancellationToken);
+                var (outcome, attachment) = await _attaching.TryAttachAsync(grain, forSession).WaitAsync(left, _time, cancellationToken);
                 if (outcome == AttachOutcome.Gone) throw new VolumeNotFoundException($"There is no volume '{volume}'. 'openebsctl volume list' shows those that exist.");
                 if (attachment is not null) return new VolumeConnection(grain, _attaching, attachment, _time, _logger);
             }
@@ -88,8 +94,6 @@ public sealed partial class VolumeGateway : IAsyncDisposable
             await Task.Delay(_attaching.Options.MaxRetryDelay, _time, cancellationToken);
         }
     }
-
-    public ValueTask DisposeAsync() => _reports.DisposeAsync();
 
     private VolumeUnavailableException Unavailable(string volume) =>
         new($"Volume '{volume}' could not be opened within {_attaching.Options.ConnectTimeout}: 'openebsctl volume describe {volume}' says what it waits for.");

@@ -24,9 +24,6 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 {
     public const string TypeName = "openebs.volume";
 
-    /// <summary>A volume that was used by others so lately does not move to a gateway that attaches.</summary>
-    private static readonly TimeSpan StayAfterUse = TimeSpan.FromSeconds(2);
-
     private readonly OpenEbsSiloOptions _options;
     private readonly VolumeRecords _records;
     private readonly NodeDirectory _nodes;
@@ -40,7 +37,6 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     private Task? _stepDown;
     private bool _isClosing;
     private long _resizeCount;
-    private long _usedAt;
     private IoReply _done = IoReply.Done;
 
     public VolumeGrain(
@@ -68,6 +64,8 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
     {
+        // A message that was sent here before the silo began to stop activates the grain here, whatever placement says.
+        if (_localVolumes.IsStopping) throw new SiloUnavailableException($"Node '{_options.NodeName}' is going down; volume '{_name}' opens on another.");
         if (await ExistsAsync(cancellationToken)) Open();
     }
 
@@ -98,7 +96,6 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
             throw new VolumeNotFoundException($"Volume '{_name}' is deleted or being deleted.");
         }
 
-        _usedAt = _time.GetTimestamp();
         return AttachmentOf(record);
     }
 
@@ -129,7 +126,6 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     public async ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes)
     {
         if (_coordinator is not { } coordinator) return NotHere();
-        Use();
         return VolumeReplies.From(await coordinator.ReadAsync(offsetBytes, lengthBytes), lengthBytes, Done(coordinator));
     }
 
@@ -141,21 +137,18 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
             return NotHere();
         }
 
-        Use();
         return VolumeReplies.From(await coordinator.WriteAsync(offsetBytes, data, data.Length, flags.HasFlag(IoFlags.ForceUnitAccess)), 0, Done(coordinator));
     }
 
     public async ValueTask<IoReply> FlushAsync()
     {
         if (_coordinator is not { } coordinator) return NotHere();
-        Use();
         return VolumeReplies.From(await coordinator.FlushAsync(), 0, Done(coordinator));
     }
 
     public async ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags)
     {
         if (_coordinator is not { } coordinator) return NotHere();
-        Use();
         var blocks = new BlockByteRange[ranges.Count];
         for (var i = 0; i < blocks.Length; i++) blocks[i] = new BlockByteRange(ranges[i].OffsetBytes, ranges[i].LengthBytes);
         return VolumeReplies.From(await coordinator.WriteZeroesAsync(blocks, flags.HasFlag(IoFlags.ForceUnitAccess)), 0, Done(coordinator));
@@ -169,14 +162,12 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
             return NotHere();
         }
 
-        Use();
         var result = await coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, compareThenWrite.Length, flags.HasFlag(IoFlags.ForceUnitAccess));
         return VolumeReplies.From(result, 0, Done(coordinator));
     }
 
     public async ValueTask<IReadOnlyList<ProvisioningRange>> GetProvisioningStatusAsync(long offsetBytes, int maxRanges)
     {
-        Use();
         var ranges = await Coordinator.ListAllocatedAsync(offsetBytes, maxRanges);
         return [.. ranges.Select(range => new ProvisioningRange(range.OffsetBytes, range.LengthBytes, range.Mapped))];
     }
@@ -216,10 +207,12 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     public async ValueTask StepDownAsync() => await (_stepDown ??= StepDownOnceAsync());
 
+    /// <summary>Migrates (with nothing to carry along) rather than deactivates: silos that still think the volume is here are then sent on, and do not bring it back here.
+    /// The new place is the placement hint of the call, if it has one.</summary>
     private async Task StepDownOnceAsync()
     {
+        this.MigrateOnIdle();
         await CloseAsync(flush: true);
-        DeactivateOnIdle();
     }
 
     private async ValueTask<bool> ExistsAsync(CancellationToken cancellationToken)
@@ -253,7 +246,8 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     /// <summary>The coordinator has ended: fenced by another activation, deleted, or closed by us.</summary>
     private void OnFenced()
     {
-        if (!_isClosing) LogFenced(_name);
+        if (_isClosing) return;
+        LogFenced(_name);
         DeactivateOnIdle();
     }
 
@@ -273,8 +267,6 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
         await coordinator.DisposeAsync();
     }
-
-    private void Use() => _usedAt = _time.GetTimestamp();
 
     /// <summary>An activation for a volume that does not exist (yet) must not outlive the call that brought it about.</summary>
     private IoReply NotHere()
@@ -309,12 +301,12 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         };
     }
 
-    /// <summary>The volume follows its initiator: to the silo of a gateway that attaches, unless another gateway uses it.</summary>
+    /// <summary>The volume follows its initiator: to the silo of a gateway that attaches (or attaches again, now and then) for a session, unless there are sessions elsewhere.</summary>
     private bool WantsToMove(out SiloAddress gateway)
     {
         gateway = RequestContext.Get(VolumeAttaching.GatewayKey) as SiloAddress ?? _nodes.Local;
         if (gateway.Equals(_nodes.Local) || _nodes.Find(gateway) is not { IsActive: true } node) return false;
-        return !_sessions.AnyElsewhere(node.Name) && (_usedAt == 0 || _time.GetElapsedTime(_usedAt) > StayAfterUse);
+        return _coordinator is { State: CoordinatorState.Serving } && !_sessions.AnyElsewhere(node.Name);
     }
 
     [LoggerMessage(1000, LogLevel.Information, "Volume {Volume}: opening")]

@@ -107,6 +107,17 @@ internal sealed class TestNodes : IAsyncDisposable
         throw new TimeoutException($"Volume {volume} did not come to what was expected in {seconds} s; it is {last?.State} at epoch {last?.Epoch}, replicas {string.Join(", ", last?.Replicas.Select(r => $"{r.Id} {r.State} ({r.Reason})") ?? [])}, reason '{last?.Reason}'. {failure?.Message}");
     }
 
+    /// <summary>Waits until <paramref name="condition"/> holds.</summary>
+    public static async Task UntilAsync(Func<bool> condition, string what, int seconds = 20)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!condition())
+        {
+            if (watch.Elapsed > TimeSpan.FromSeconds(seconds)) throw new TimeoutException($"Not so within {seconds} s: {what}");
+            await Task.Delay(10);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await Cluster.DisposeAsync();

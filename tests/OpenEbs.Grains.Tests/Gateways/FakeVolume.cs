@@ -1,0 +1,72 @@
+using System.Collections.Concurrent;
+using OpenEbs.Buffers;
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Grains.Tests.Gateways;
+
+/// <summary>A volume grain that does what the test says: each data call is put before the test, which answers it.</summary>
+internal sealed class FakeVolume : IVolumeGrain
+{
+    public VolumeAttachment Attachment { get; set; } = new()
+    {
+        Name = "fake",
+        Uid = Guid.NewGuid(),
+        SizeBytes = 1 << 20,
+        BlockLength = 512,
+        WriteCache = true,
+        IoTimeout = TimeSpan.FromSeconds(20),
+        Epoch = 1,
+        FactsVersion = 1,
+    };
+
+    /// <summary>Data calls under way, in the order in which they came.</summary>
+    public BlockingCollection<Call> Calls { get; } = [];
+
+    public Exception? AttachFailure { get; set; }
+
+    public int Attaches { get; private set; }
+
+    public Call Next() => Calls.TryTake(out var call, TimeSpan.FromSeconds(10)) ? call : throw new TimeoutException("No call came.");
+
+    public ValueTask<VolumeAttachment> AttachAsync()
+    {
+        Attaches++;
+        return AttachFailure is null ? ValueTask.FromResult(Attachment) : ValueTask.FromException<VolumeAttachment>(AttachFailure);
+    }
+
+    public ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes) => Take($"read {offsetBytes}+{lengthBytes}");
+
+    public ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags) => Take($"write {offsetBytes}+{data.Length}");
+
+    public ValueTask<IoReply> FlushAsync() => Take("flush");
+
+    public ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags) => Take("zeroes");
+
+    public ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags) => Take("compare");
+
+    public ValueTask<VolumeView> DescribeAsync() => throw new NotSupportedException();
+
+    public ValueTask ResizeAsync(long sizeBytes) => throw new NotSupportedException();
+
+    public ValueTask<IReadOnlyList<ProvisioningRange>> GetProvisioningStatusAsync(long offsetBytes, int maxRanges) => throw new NotSupportedException();
+
+    public ValueTask ReportSessionsAsync(string node, IReadOnlyList<SessionView> sessions) => ValueTask.CompletedTask;
+
+    public ValueTask DeleteAsync() => throw new NotSupportedException();
+
+    private ValueTask<IoReply> Take(string what)
+    {
+        var call = new Call(what);
+        Calls.Add(call);
+        return new ValueTask<IoReply>(call.Reply.Task);
+    }
+
+    internal sealed record Call(string What)
+    {
+        public TaskCompletionSource<IoReply> Reply { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Answer(IoStatus status, long factsVersion = 1) => Reply.SetResult(new IoReply(status, factsVersion: factsVersion));
+
+        public void Fail(Exception failure) => Reply.SetException(failure);
+    }
+}

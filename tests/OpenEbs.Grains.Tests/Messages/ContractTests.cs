@@ -1,0 +1,51 @@
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Options;
+using OpenEbs.Grains.Cluster;
+using OpenEbs.Grains.Nodes;
+using OpenEbs.Grains.Replicas;
+using OpenEbs.Grains.Volumes;
+using OpenEbs.Volumes;
+using Orleans.Serialization.Configuration;
+using Xunit;
+
+namespace OpenEbs.Grains.Tests.Messages;
+
+/// <summary>Names that other versions of this program, and stored data, know us by. A change here breaks rolling upgrades.</summary>
+public class ContractTests
+{
+    [Theory]
+    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Write,WriteZeroes")]
+    [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes")]
+    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Copy,Delete,Flush,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
+    [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "KeepOpen,StepDown")]
+    [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
+    [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools")]
+    public void Interface_KeepsItsAliases(Type contract, string alias, string methods)
+    {
+        Assert.Equal(alias, AliasOf(contract));
+        Assert.Equal(methods, string.Join(',', contract.GetMethods().Select(AliasOf).Order(StringComparer.Ordinal)));
+    }
+
+    [Fact]
+    public void Messages_KeepTheirAliases()
+    {
+        var known = Wire.Silo.GetRequiredService<IOptions<TypeManifestOptions>>().Value.WellKnownTypeAliases.Keys.Where(alias => alias.StartsWith("openebs.", StringComparison.Ordinal) && !alias.StartsWith("openebs.I", StringComparison.Ordinal) || alias.StartsWith("openebs.Io", StringComparison.Ordinal));
+
+        Assert.Equal(
+            [
+                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
+                "openebs.NodeFacts", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange",
+                "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.ReplicaView", "openebs.SessionView", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
+                "openebs.VolumeMoving", "openebs.VolumeName", "openebs.VolumeNotFound", "openebs.VolumePlacement", "openebs.VolumeRequestInvalid", "openebs.VolumeSpec", "openebs.VolumeUnavailable", "openebs.VolumeView",
+            ],
+            known.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void StatusesOnTheWire_KeepTheirValues() => Assert.Equal(
+        "Ok=0,OutOfRange=1,NoSpace=2,TimedOut=3,MediumError=4,Miscompare=5,Gone=6,Fenced=7",
+        string.Join(',', Enum.GetValues<IoStatus>().Select(status => $"{status}={(int)status}")));
+
+    private static string AliasOf(System.Reflection.MemberInfo member) =>
+        (string)member.GetCustomAttributesData().Single(attribute => attribute.AttributeType == typeof(AliasAttribute)).ConstructorArguments[0].Value!;
+}
