@@ -48,6 +48,7 @@ public static class OpenEbsSiloBuilderExtensions
         services.AddSingleton<IoBufferSharing>();
         services.AddSingleton<VolumeGateway>();
         services.AddSingleton<VolumeRecords>();
+        services.TryAddSingleton<IReplicaStoreProvider, FileReplicaStores>();
         AddWithLifecycle<LocalPools>(services);
         AddWithLifecycle<LocalVolumes>(services);
     }

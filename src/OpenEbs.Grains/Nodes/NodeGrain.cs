@@ -12,15 +12,19 @@ internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools) : 
 
     public Task<IReadOnlyList<PoolView>> GetPoolsAsync() => Task.FromResult<IReadOnlyList<PoolView>>([.. pools.All.Select(View)]);
 
-    private PoolView View(LocalPool pool) => new()
+    private PoolView View(LocalPool pool)
     {
-        Id = pool.Id,
-        Node = options.NodeName,
-        Path = pool.Path,
-        CapacityBytes = pool.CapacityBytes,
-        FreeBytes = pool.FreeBytes,
-        Replicas = pool.ListReplicas().Count,
-        Online = pool.IsOnline,
-        Reason = pool.Reason,
-    };
+        pool.Check();
+        return new PoolView
+        {
+            Id = pool.Id,
+            Node = options.NodeName,
+            Path = pool.Path,
+            CapacityBytes = pool.CapacityBytes,
+            FreeBytes = pool.FreeBytes,
+            Replicas = pool.ListReplicas().Count,
+            Online = pool.IsOnline,
+            Reason = pool.Reason,
+        };
+    }
 }

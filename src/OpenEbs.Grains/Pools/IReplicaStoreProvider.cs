@@ -6,6 +6,11 @@ namespace OpenEbs.Grains.Pools;
 public interface IReplicaStoreProvider
 {
     /// <summary>Opens the store of a replica; an absent one is created if <paramref name="create"/> says so.</summary>
-    /// <exception cref="IOException">It cannot be opened: absent, corrupt, or the pool is full or gone.</exception>
-    ValueTask<IReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create);
+    /// <exception cref="IOException">It cannot be opened: absent, corrupt, in use, or the pool is full or gone.</exception>
+    ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create);
 }
+
+/// <summary>A store and the device under it.</summary>
+/// <param name="Store">The store.</param>
+/// <param name="Device">Disposed after the store; null when there is nothing to dispose.</param>
+public readonly record struct OpenedReplicaStore(IReplicaStore Store, IDisposable? Device);

@@ -1,3 +1,6 @@
+using OpenEbs.Storage.Devices;
+using OpenEbs.Storage.Store;
+
 namespace OpenEbs.Grains.Pools;
 
 /// <summary>Whether a pool of this node can be used, and if not, what is wrong.</summary>
@@ -28,8 +31,7 @@ public sealed class LocalPool : IDisposable
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
     private FileStream? _held;
-    private long _usedBytes;
-    private long _usedAt;
+    private PoolSpace? _space;
     private bool _wasOnline;
 
     internal LocalPool(PoolOptions options, TimeProvider time)
@@ -56,18 +58,14 @@ public sealed class LocalPool : IDisposable
 
     public bool IsOnline => Condition == PoolCondition.Online;
 
-    public long CapacityBytes => Math.Min(Options.CapacityBytes ?? long.MaxValue, IsOnline ? Drive().TotalSize : Options.CapacityBytes ?? 0);
+    public long CapacityBytes { get; private set; }
 
     /// <summary>Bytes that replicas may still occupy.</summary>
-    public long FreeBytes
-    {
-        get
-        {
-            if (!IsOnline) return 0;
-            var free = Drive().AvailableFreeSpace;
-            return Options.CapacityBytes is { } limit ? Math.Max(0, Math.Min(free, limit - UsedBytes())) : free;
-        }
-    }
+    public long FreeBytes => IsOnline ? _space?.FreeBytes ?? 0 : 0;
+
+    /// <summary>The room that the pool's replicas share.</summary>
+    /// <exception cref="IOException">The pool is offline.</exception>
+    internal PoolSpace Space => IsOnline && _space is { } space ? space : throw new IOException($"Pool '{Id}' is offline: {Reason}");
 
     /// <summary>Opens the pool, creating it in a directory that is absent or empty; or, when it is open, checks that it still is what it was.</summary>
     public void Check()
@@ -93,15 +91,13 @@ public sealed class LocalPool : IDisposable
     /// <summary>Where a replica's files are, whether they exist or not.</summary>
     public string ReplicaPath(string replicaId) => System.IO.Path.Combine(Path, ReplicasName, ValidReplicaId(replicaId));
 
-    /// <summary>Removes a replica's files; nothing happens when there are none. The directory disappears at once, its contents soon after.</summary>
-    public void DeleteReplica(string replicaId)
+    /// <summary>Removes a replica's files; nothing happens when there are none.</summary>
+    public async Task DeleteReplicaAsync(string replicaId)
     {
         var path = ReplicaPath(replicaId);
-        var doomed = System.IO.Path.Combine(Path, ReplicasName, $".deleted-{replicaId}");
-        if (Directory.Exists(doomed)) Directory.Delete(doomed, recursive: true);
         if (!Directory.Exists(path)) return;
-        Directory.Move(path, doomed);
-        Directory.Delete(doomed, recursive: true);
+        using (var device = FileStorageDevice.Open(path, Space)) await ReplicaStore.DeleteAsync(device);
+        Directory.Delete(path, recursive: true);
     }
 
     public void Dispose()
@@ -147,6 +143,8 @@ public sealed class LocalPool : IDisposable
 
             if (identity is null) new PoolIdentity(PoolIdentity.CurrentFormat, Id, _time.GetUtcNow()).Write(Path);
             Directory.CreateDirectory(System.IO.Path.Combine(Path, ReplicasName));
+            _space = new PoolSpace(Path, Options.CapacityBytes, _time);
+            CapacityBytes = _space.CapacityBytes;
             _wasOnline = true;
             return (PoolCondition.Online, "");
         }
@@ -177,25 +175,4 @@ public sealed class LocalPool : IDisposable
         _held = null;
     }
 
-    private DriveInfo Drive() => new(Path);
-
-    /// <summary>What the replicas occupy, at most 5 s old.</summary>
-    private long UsedBytes()
-    {
-        lock (_lock)
-        {
-            if (_usedAt != 0 && _time.GetElapsedTime(_usedAt) < TimeSpan.FromSeconds(5)) return _usedBytes;
-            _usedAt = _time.GetTimestamp();
-            try
-            {
-                _usedBytes = new DirectoryInfo(Path).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Length);
-            }
-            catch (IOException)
-            {
-                // Files come and go while they are counted; the next count is right again.
-            }
-
-            return _usedBytes;
-        }
-    }
 }

@@ -1,13 +1,20 @@
+using OpenEbs.Grains.Nodes;
 using OpenEbs.Replication.Replicas;
+using Orleans.Runtime;
 
 namespace OpenEbs.Grains.Replicas;
 
 /// <summary>The way to a replica through its grain. Within a silo requests and replies are handed over by reference; between silos their codecs copy payloads once to the wire and once from it.</summary>
-internal sealed class GrainReplicaChannel(IReplicaGrain replica, bool isLocal) : IReplicaChannel
+internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bool isLocal, NodeDirectory nodes) : IReplicaChannel
 {
     public bool IsLocal => isLocal;
 
-    public ValueTask<OpenReply> OpenAsync(OpenRequest request) => replica.OpenAsync(request);
+    public ValueTask<OpenReply> OpenAsync(OpenRequest request)
+    {
+        // A coordinator asks again and again for a replica that is away: without bothering Orleans, which would log each failed placement at length.
+        if (nodes.FindPool(pool) is not null) return replica.OpenAsync(request);
+        return ValueTask.FromException<OpenReply>(new SiloUnavailableException($"No running node has pool '{pool}'."));
+    }
 
     public ValueTask<AppendReply> AppendAsync(AppendRequest request)
     {

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using OpenEbs.Buffers;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Replication.Replicas;
+using OpenEbs.Storage.Store;
 using Orleans.Concurrency;
 using Orleans.Dashboard;
 using Orleans.Placement;
@@ -29,6 +30,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private LocalPool? _pool;
     private int _poolLife;
     private ReplicaSession? _session;
+    private IDisposable? _device;
     private IGrainTimer? _maintenance;
     private bool _isIdle = true;
 
@@ -47,7 +49,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         // Placement already saw to it; but what placed this may have known less than this silo does of itself.
         _pool = _pools.Find(_poolId) ?? throw new SiloUnavailableException($"Replica {_replicaId} was placed on a node that does not have its pool '{_poolId}'.");
         _poolLife = _pool.Life;
-        _session = new ReplicaSession(create => _stores.OpenAsync(_pool, _replicaId, create), Guid.NewGuid(), IoBufferPool.Shared, _logger);
+        _session = new ReplicaSession(OpenStoreAsync, Guid.NewGuid(), IoBufferPool.Shared, _logger);
         _maintenance = this.RegisterGrainTimer(MaintainAsync, new GrainTimerCreationOptions { DueTime = AfterWriteDelay, Period = IdleDelay, Interleave = true });
         return Task.CompletedTask;
     }
@@ -57,6 +59,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         if (_session is not { } session) return;
         if (!cancellationToken.IsCancellationRequested && _pool is { IsOnline: true } pool && pool.Life == _poolLife && session.Failure is null) await session.CloseAsync();
         else await session.DisposeAsync();
+        _device?.Dispose();
     }
 
     public ValueTask<OpenReply> OpenAsync(OpenRequest request)
@@ -96,9 +99,17 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     {
         if (!_pool!.IsOnline) throw new SiloUnavailableException($"Pool '{_poolId}' is offline: {_pool.Reason}");
         await _session!.DisposeAsync();
-        await Task.Run(() => _pool.DeleteReplica(_replicaId));
+        _device?.Dispose();
+        await Task.Run(() => _pool.DeleteReplicaAsync(_replicaId));
         LogDeleted(_replicaId, _poolId);
         DeactivateOnIdle();
+    }
+
+    private async ValueTask<IReplicaStore> OpenStoreAsync(bool create)
+    {
+        var opened = await _stores.OpenAsync(_pool!, _replicaId, create);
+        _device = opened.Device;
+        return opened.Store;
     }
 
     /// <summary>What is wrong with the pool, or null. A pool that went away, even if it came back, ends this life of the replica: its files are of the past.</summary>

@@ -241,7 +241,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     }
 
     private GrainReplicaChannel Connect(ReplicaEntry replica) =>
-        new(GrainFactory.GetGrain<IReplicaGrain>($"{replica.Pool}/{replica.Id}"), isLocal: _pools.Find(replica.Pool) is not null);
+        new(GrainFactory.GetGrain<IReplicaGrain>($"{replica.Pool}/{replica.Id}"), replica.Pool, isLocal: _pools.Find(replica.Pool) is not null, _nodes);
 
     /// <summary>The coordinator has ended: fenced by another activation, deleted, or closed by us.</summary>
     private void OnFenced()

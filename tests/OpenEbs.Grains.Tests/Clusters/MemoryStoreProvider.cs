@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using OpenEbs.Grains.Pools;
-using OpenEbs.Storage.Store;
 using OpenEbs.Testing.Store;
 
 namespace OpenEbs.Grains.Tests.Clusters;
@@ -10,7 +9,7 @@ internal sealed class MemoryStoreProvider : IReplicaStoreProvider
 {
     private readonly ConcurrentDictionary<string, MemoryReplicaStore> _stores = new();
 
-    public ValueTask<IReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create)
+    public ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create)
     {
         var path = pool.ReplicaPath(replicaId);
         if (!Directory.Exists(path))
@@ -20,6 +19,6 @@ internal sealed class MemoryStoreProvider : IReplicaStoreProvider
             _stores[path] = new MemoryReplicaStore();
         }
 
-        return ValueTask.FromResult<IReplicaStore>(_stores[path]);
+        return ValueTask.FromResult(new OpenedReplicaStore(_stores[path], null));
     }
 }

@@ -28,7 +28,7 @@ internal sealed class TestNodes : IAsyncDisposable
 
     public IClusterGrain Registry => Cluster.Client.GetGrain<IClusterGrain>(0);
 
-    public static async Task<TestNodes> StartAsync(short count, bool distributedDirectory = false, int poolsPerNode = 1)
+    public static async Task<TestNodes> StartAsync(short count, bool distributedDirectory = false, int poolsPerNode = 1, bool inMemory = false)
     {
         var builder = new InProcessTestClusterBuilder(count);
 #pragma warning disable ORLEANSEXP003
@@ -52,9 +52,9 @@ internal sealed class TestNodes : IAsyncDisposable
                 Connections = new VolumeConnectionOptions { ReportInterval = TimeSpan.FromSeconds(1) },
             });
             silo.Services.AddKeyedSingleton<IGrainStorage>(OpenEbsSiloBuilderExtensions.StorageName, metadata);
-            silo.Services.AddSingleton<IReplicaStoreProvider>(stores);
+            if (inMemory) silo.Services.AddSingleton<IReplicaStoreProvider>(stores);
             if (Environment.GetEnvironmentVariable("OPENEBS_TEST_LOG") is { } level)
-                silo.Services.AddLogging(logging => logging.AddSimpleConsole(console => console.SingleLine = true).SetMinimumLevel(LogLevel.Warning).AddFilter("OpenEbs", Enum.Parse<LogLevel>(level)));
+                silo.Services.AddLogging(logging => logging.AddSimpleConsole(console => { console.SingleLine = true; console.TimestampFormat = "HH:mm:ss.fff "; }).SetMinimumLevel(LogLevel.Warning).AddFilter("OpenEbs", Enum.Parse<LogLevel>(level)));
         });
         var cluster = builder.Build();
         nodes = new TestNodes(cluster, metadata);
@@ -108,10 +108,13 @@ internal sealed class TestNodes : IAsyncDisposable
     }
 
     /// <summary>Waits until <paramref name="condition"/> holds.</summary>
-    public static async Task UntilAsync(Func<bool> condition, string what, int seconds = 20)
+    public static Task UntilAsync(Func<bool> condition, string what, int seconds = 20) => UntilAsync(() => Task.FromResult(condition()), what, seconds);
+
+    /// <inheritdoc cref="UntilAsync(Func{bool}, string, int)"/>
+    public static async Task UntilAsync(Func<Task<bool>> condition, string what, int seconds = 20)
     {
         var watch = Stopwatch.StartNew();
-        while (!condition())
+        while (!await condition())
         {
             if (watch.Elapsed > TimeSpan.FromSeconds(seconds)) throw new TimeoutException($"Not so within {seconds} s: {what}");
             await Task.Delay(10);
@@ -123,4 +126,14 @@ internal sealed class TestNodes : IAsyncDisposable
         await Cluster.DisposeAsync();
         Directory.Delete(_directory, recursive: true);
     }
+}
+
+/// <summary>Three nodes for all tests of a class.</summary>
+public sealed class ThreeNodes : Xunit.IAsyncLifetime
+{
+    internal TestNodes Nodes { get; private set; } = null!;
+
+    public async Task InitializeAsync() => Nodes = await TestNodes.StartAsync(3);
+
+    public async Task DisposeAsync() => await Nodes.DisposeAsync();
 }

@@ -8,17 +8,18 @@ using static OpenEbs.Grains.Tests.Volumes.TestIo;
 namespace OpenEbs.Grains.Tests.Volumes;
 
 /// <summary>I/O through gateway, volume grain and replica grains, with the volume on the gateway's node and on another.</summary>
-public sealed class DataPathTests : IAsyncLifetime
+public sealed class DataPathTests(ThreeNodes cluster) : IClassFixture<ThreeNodes>, IAsyncLifetime
 {
-    private TestNodes _nodes = null!;
+    private readonly TestNodes _nodes = cluster.Nodes;
+    private readonly List<(VolumeGateway Gateway, SessionView Session)> _attached = [];
 
-    public async Task InitializeAsync()
+    public async Task InitializeAsync() => await _nodes.Registry.CreateVolumeAsync("disk", new VolumeSpec { SizeBytes = 16L << 20 });
+
+    public async Task DisposeAsync()
     {
-        _nodes = await TestNodes.StartAsync(3);
-        await _nodes.Registry.CreateVolumeAsync("disk", new VolumeSpec { SizeBytes = 16L << 20 });
+        foreach (var (gateway, session) in _attached) gateway.Release("disk", session);
+        await _nodes.WaitForAsync("disk", view => view.Sessions.Count == 0);
     }
-
-    public async Task DisposeAsync() => await _nodes.DisposeAsync();
 
     [Theory]
     [InlineData(0)]
@@ -114,9 +115,16 @@ public sealed class DataPathTests : IAsyncLifetime
     /// <summary>The volume on node 0, whose gateway has a session; the connection through the given node.</summary>
     private async Task<VolumeConnection> ConnectAsync(int gatewayNode)
     {
-        var home = await _nodes.Gateway(_nodes.Node(0)).AttachAsync("disk", Sessions.One(_nodes.Node(0)));
+        var home = await AttachAsync(0);
         await _nodes.WaitForAsync("disk", view => view.Sessions.Count > 0 && view.Coordinator == _nodes.Node(0).Name);
-        return gatewayNode == 0 ? home : await _nodes.Gateway(_nodes.Node(gatewayNode)).AttachAsync("disk", Sessions.One(_nodes.Node(gatewayNode)));
+        return gatewayNode == 0 ? home : await AttachAsync(gatewayNode);
+    }
+
+    private async Task<VolumeConnection> AttachAsync(int node)
+    {
+        var session = Sessions.One(_nodes.Node(node));
+        _attached.Add((_nodes.Gateway(_nodes.Node(node)), session));
+        return await _nodes.Gateway(_nodes.Node(node)).AttachAsync("disk", session);
     }
 
     private static IoBuffer Junk(int lengthBytes)

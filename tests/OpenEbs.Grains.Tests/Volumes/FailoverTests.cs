@@ -134,6 +134,23 @@ public sealed class FailoverTests : IAsyncLifetime
         await VerifyAllAsync(connection);
     }
 
+    [Fact]
+    public async Task DeleteVolume_WhileANodeIsAway_RemovesItsReplicaWhenTheNodeReturns()
+    {
+        var view = await _nodes.Registry.CreateVolumeAsync("partly", new VolumeSpec { SizeBytes = 64L << 20 });
+        var away = _nodes.Cluster.Silos.First(silo => silo.Name != view.Coordinator && silo != _nodes.Cluster.Silos[0]);
+        await _nodes.KillAsync(away);
+        await _nodes.WaitForAsync("partly", v => v.State == VolumeState.Degraded);
+
+        Assert.True(await _nodes.Registry.DeleteVolumeAsync("partly"));
+        Assert.Equal(["disk"], await _nodes.Registry.ListVolumeNamesAsync());
+        var pools = await _nodes.Registry.ListPoolsAsync();
+        Assert.Equal(away.Name, Assert.Single(pools, pool => !pool.Online).Node);
+
+        await _nodes.StartAgainAsync(away);
+        await TestNodes.UntilAsync(async () => (await _nodes.Registry.ListPoolsAsync()).All(pool => pool is { Online: true, Replicas: 1 }), "the replica on the returned node is removed");
+    }
+
     private async Task VerifyAllAsync(VolumeConnection connection)
     {
         for (var region = 0; region < Regions; region++)

