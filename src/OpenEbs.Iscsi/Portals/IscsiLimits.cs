@@ -17,8 +17,9 @@ public static class IscsiLimits
     /// <summary>Largest I/O handed to the store in one call; a WRITE up to this long is atomic (promise P5).</summary>
     public const int MaxStoreIoBytes = 1024 * 1024;
 
-    /// <summary>Longest READ, WRITE or VERIFY (MAXIMUM TRANSFER LENGTH of VPD B0): 16 store I/Os one after the other.</summary>
-    public const int MaxTransferBytes = 16 * 1024 * 1024;
+    /// <summary>Longest READ, WRITE or VERIFY (MAXIMUM TRANSFER LENGTH of VPD B0). Longer ones than a store I/O are done piece by piece, so memory sets no
+    /// bound; this one keeps a single command within seconds.</summary>
+    public const int MaxTransferBytes = 256 * 1024 * 1024;
 
     /// <summary>Non-immediate commands that may be outstanding in a session: open-iscsi's default cmds_max.</summary>
     public const int CommandWindow = 128;

@@ -1,6 +1,5 @@
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Pdus;
-using OpenEbs.Iscsi.Portals;
 using OpenEbs.Iscsi.Scsi.Blocks;
 using OpenEbs.Iscsi.Scsi.Inquiry;
 using OpenEbs.Iscsi.Scsi.Modes;
@@ -175,13 +174,9 @@ internal static class DeviceServer
     private static CommandPlan DecodeWriteSame(ScsiCommand command, LogicalUnitFacts facts)
     {
         if (!BlockCdb.TryDecode(command, facts)) return CommandPlan.Finished;
-        if (command.BlockCount == 0)
-        {
-            // SBC-3 §5.42.2: zero blocks mean up to the last one (WSNZ is zero), which MAXIMUM WRITE SAME LENGTH bounds as well.
-            var rest = (facts.SizeBytes / facts.BlockLength) - (long)command.Lba;
-            if (rest * facts.BlockLength > IscsiLimits.MaxWriteSameBytes) return Failed(command, SenseData.InvalidCdbField(BlockCdb.LengthOffset(command)));
-            command.BlockCount = (uint)rest;
-        }
+
+        // SBC-3 §6.6.3: with WSNZ set, zero blocks are refused. (They would mean the whole rest of the unit: too easily sent by mistake.)
+        if (command.BlockCount == 0) return Failed(command, SenseData.InvalidCdbField(BlockCdb.LengthOffset(command)));
 
         // NDOB, bit 0 of WRITE SAME(16): no data-out, zeros.
         command.DataOutLengthBytes = (command.Cdb[1] & 1) != 0 ? 0 : facts.BlockLength;

@@ -62,6 +62,9 @@ internal sealed class ScsiCommand
     /// <summary>Bytes that the CDB asks for.</summary>
     public long DataOutLengthBytes { get; set; }
 
+    /// <summary>Bytes that will be transferred: fewer when the initiator offers less than the CDB asks for.</summary>
+    public long TransferLengthBytes { get; set; }
+
     /// <summary>The current piece of data-out: bytes <see cref="PieceOffset"/> to <see cref="PieceOffset"/> + <see cref="PieceLengthBytes"/>.</summary>
     public IMemoryOwner<byte>? DataOut { get; set; }
 
@@ -168,7 +171,7 @@ internal sealed class ScsiCommand
         _extendedCdb = [];
         Descriptor = null;
         Aborted = default;
-        DataOutLengthBytes = PieceOffset = PieceLengthBytes = 0;
+        DataOutLengthBytes = TransferLengthBytes = PieceOffset = PieceLengthBytes = 0;
         DataInRoomBytes = DataInTotalBytes = PushedBytes = 0;
         ByteCheck = 0;
         ForceUnitAccess = false;

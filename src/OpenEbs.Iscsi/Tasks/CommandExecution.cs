@@ -260,22 +260,32 @@ internal sealed partial class CommandExecution
         lock (_session.Gate) _session.Window.Advance(staysOutstanding: false);
     }
 
-    /// <summary>The CDB and the command PDU must agree on the length of data-out. SAM-5 leaves a difference to the transport; FCP-4 §9.4.2 says
-    /// what is safest and initiators know: too little transfers nothing and is an error, too much is residual underflow.</summary>
+    /// <summary>CDB and command PDU may differ on the length of data-out. RFC 7143 §11.4.5 only counts the residual, so a plain write takes what it is
+    /// given; for every other command a length that does not fit means something else than it says, and nothing is done.</summary>
     private static void CheckDataOutLength(IscsiTask task)
     {
-        var needed = task.Command.DataOutLengthBytes;
+        var command = task.Command;
+        var needed = command.DataOutLengthBytes;
         var offered = task.IsWrite ? task.ExpectedDataTransferLength : 0;
-
-        // WRITE SAME and COMPARE AND WRITE with a buffer of another size mean something else than they say.
-        var exact = task.Command.Descriptor!.Kind is CommandKind.WriteSame or CommandKind.CompareAndWrite;
-        if (needed > offered || (exact && needed != offered)) task.FailWith(SenseData.IllegalRequest(AdditionalSense.InvalidFieldInCommandInformationUnit));
+        command.TransferLengthBytes = Math.Min(needed, offered);
+        switch (command.Descriptor!.Kind)
+        {
+            case CommandKind.Write or CommandKind.WriteAndVerify:
+                break;
+            case CommandKind.CompareAndWrite when needed != offered:
+                task.FailWith(SenseData.InvalidCdbField(13));
+                break;
+            case CommandKind.WriteSame when needed != offered:
+            case var _ when needed > offered:
+                task.FailWith(SenseData.IllegalRequest(AdditionalSense.InvalidFieldInCommandInformationUnit));
+                break;
+        }
     }
 
     private void Execute(IscsiTask task, bool flush)
     {
         var command = task.Command;
-        command.PieceLengthBytes = (int)Math.Min(command.DataOutLengthBytes - command.PieceOffset, IscsiLimits.MaxStoreIoBytes);
+        command.PieceLengthBytes = (int)Math.Min(command.TransferLengthBytes - command.PieceOffset, IscsiLimits.MaxStoreIoBytes);
         command.Aborted = task.AbortToken;
         ValueTaskAwaiter awaiter;
         try
@@ -318,7 +328,7 @@ internal sealed partial class CommandExecution
     private void Finish(IscsiTask task, bool flush)
     {
         var command = task.Command;
-        if (command.Status == ScsiStatus.Good && command.PieceOffset + command.PieceLengthBytes < command.DataOutLengthBytes && !task.IsAborted)
+        if (command.Status == ScsiStatus.Good && command.PieceOffset + command.PieceLengthBytes < command.TransferLengthBytes && !task.IsAborted)
         {
             // RFC 7143 §4.2.3 asks nothing of long writes; a piece that failed ends them here.
             command.PieceOffset += command.PieceLengthBytes;
@@ -366,7 +376,7 @@ internal sealed partial class CommandExecution
     {
         var command = task.Command;
         var isIn = task.IsRead ? command.PushedBytes + command.DataInLengthBytes : 0;
-        _portal.Metrics.OnCommand(command.Cdb[0], command.Status == ScsiStatus.CheckCondition, isIn, command.Status == ScsiStatus.Good ? command.DataOutLengthBytes : 0,
+        _portal.Metrics.OnCommand(command.Cdb[0], command.Status == ScsiStatus.CheckCondition, isIn, command.Status == ScsiStatus.Good ? command.TransferLengthBytes : 0,
             _portal.Time.GetElapsedTime(task.StartTimestamp));
         if (task.Activity is not { } activity) return;
         activity.SetTag("scsi.status", command.Status.ToString());

@@ -78,7 +78,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
         }
 
         var command = task.Command;
-        var pieceEnd = (uint)Math.Min(command.DataOutLengthBytes, command.PieceOffset + IscsiLimits.MaxStoreIoBytes);
+        var pieceEnd = (uint)Math.Min(command.TransferLengthBytes, command.PieceOffset + IscsiLimits.MaxStoreIoBytes);
         if (task.IsUnsolicitedOpen) execution.Park(task);
         else if (task.ReceivedBytes >= pieceEnd && task.Transfers.Count == 0) execution.Run(task, flush);
         else AskForMore(task, pieceEnd, flush);

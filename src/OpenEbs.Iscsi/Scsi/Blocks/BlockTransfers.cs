@@ -33,10 +33,12 @@ internal static class BlockTransfers
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
     public static async ValueTask WriteAsync(ScsiCommand command, ILogicalUnitStore store)
     {
-        if (command.PieceLengthBytes > 0)
+        var partial = command.PieceLengthBytes % command.BlockLength;
+        var whole = command.PieceLengthBytes - partial;
+        if (whole > 0)
         {
             var offset = ((long)command.Lba * command.BlockLength) + command.PieceOffset;
-            var result = await store.WriteAsync(offset, command.DataOut!, command.PieceLengthBytes, command.ForceUnitAccess, command.Aborted);
+            var result = await store.WriteAsync(offset, command.DataOut!, whole, command.ForceUnitAccess, command.Aborted);
             if (result.Status != StoreIoStatus.Ok)
             {
                 command.Fail(StoreFailures.ToSense(result, isWrite: true));
@@ -44,7 +46,21 @@ internal static class BlockTransfers
             }
         }
 
-        command.Finish();
+        if (partial > 0) await WritePartialBlockAsync(command, store, command.PieceOffset + whole, partial);
+        else command.Finish();
+    }
+
+    /// <summary>The initiator offered less than the CDB asks for and stopped within a block (residual overflow): the rest of that block stays.</summary>
+    private static async ValueTask WritePartialBlockAsync(ScsiCommand command, ILogicalUnitStore store, long offsetBytes, int lengthBytes)
+    {
+        var at = ((long)command.Lba * command.BlockLength) + offsetBytes;
+        var old = await store.ReadAsync(at, command.BlockLength, command.Aborted);
+        if (!Succeeded(command, old, command.BlockLength)) return;
+        using var block = old.Data!;
+        command.DataOutSpan[^lengthBytes..].CopyTo(block.Memory.Span);
+        var result = await store.WriteAsync(at, block, command.BlockLength, command.ForceUnitAccess, command.Aborted);
+        if (result.Status == StoreIoStatus.Ok) command.Finish();
+        else command.Fail(StoreFailures.ToSense(result, isWrite: true));
     }
 
     /// <summary>SBC-3 §5.36 WRITE AND VERIFY: on stable media, then read back from there; BYTCHK compares.</summary>
@@ -53,7 +69,8 @@ internal static class BlockTransfers
     {
         command.ForceUnitAccess = true;
         await WriteAsync(command, store);
-        if (command.Status == ScsiStatus.Good) await CheckAsync(command, store, command.PieceOffset, command.PieceLengthBytes);
+        if (command.Status != ScsiStatus.Good) return;
+        await CheckAsync(command, store, command.PieceOffset, command.PieceLengthBytes / command.BlockLength * command.BlockLength);
     }
 
     /// <summary>SBC-3 §5.25 VERIFY: BYTCHK 00b reads and checks the media, 01b compares all blocks, 11b compares each with the one block sent.</summary>
@@ -94,7 +111,7 @@ internal static class BlockTransfers
                 var found = result.Data!.Memory.Span[..length];
                 var difference = command.ByteCheck switch
                 {
-                    1 => Difference(found, command.DataOutSpan[(int)done..]),
+                    1 => Difference(found, command.DataOutSpan.Slice((int)done, length)),
                     3 => DifferenceFromPattern(found, command.DataOutSpan),
                     _ => -1,
                 };

@@ -171,7 +171,7 @@ internal static class BlockVitalPages
         var blockLength = (uint)facts.BlockLength;
         var physicalBlocks = PhysicalBlockBytes / blockLength;
 
-        // WSNZ stays zero: WRITE SAME of zero blocks goes to the end of the unit.
+        data[4] = 0x01; // WSNZ: WRITE SAME of zero blocks, which would mean "up to the end", is refused.
         data[5] = IscsiLimits.MaxCompareAndWriteBlocks;
         BinaryPrimitives.WriteUInt16BigEndian(data[6..], (ushort)physicalBlocks);
         BinaryPrimitives.WriteUInt32BigEndian(data[8..], IscsiLimits.MaxTransferBytes / blockLength);
