@@ -1,4 +1,5 @@
 using OpenEbs.Iscsi.Pdus;
+using OpenEbs.Iscsi.Tasks;
 
 namespace OpenEbs.Iscsi.Connections;
 
@@ -28,6 +29,12 @@ internal sealed class OutgoingPdu
 
     public StatSNUse StatSN;
 
+    /// <summary>Part of the session's data budget that is given back when the payload has been sent.</summary>
+    public int GrantedBytes;
+
+    /// <summary>Whose budget that is.</summary>
+    public CommandExecution? GrantedTo;
+
     /// <summary>For a run of Data-In: the initiator's MaxRecvDataSegmentLength; 0 for a single PDU.</summary>
     public int MaxSegmentBytes;
 
@@ -44,11 +51,20 @@ internal sealed class OutgoingPdu
     /// <summary>A buffer of the PDU's own for sense data, rejected headers and short texts.</summary>
     public byte[] Small => _small ??= new byte[128];
 
+    /// <summary>Gives back the payload and what was granted for it.</summary>
+    public void Release()
+    {
+        Owner?.Dispose();
+        GrantedTo?.GiveBack(GrantedBytes);
+    }
+
     public void Reset()
     {
         Header.Clear();
         Payload = default;
         Owner = null;
+        GrantedTo = null;
+        GrantedBytes = 0;
         StatSN = StatSNUse.None;
         MaxSegmentBytes = MaxBurstBytes = Cut = 0;
         Next = null;

@@ -80,7 +80,7 @@ internal sealed class PduWriter : IDisposable
         {
             if (_closed)
             {
-                pdu.Owner?.Dispose();
+                pdu.Release();
                 return;
             }
 
@@ -311,7 +311,7 @@ internal sealed class PduWriter : IDisposable
         while (list is { } pdu)
         {
             list = pdu.Next;
-            pdu.Owner?.Dispose();
+            pdu.Release();
             pdu.Reset();
             if (_idleCount >= MaxIdlePdus) continue;
             pdu.Next = _idle;

@@ -28,6 +28,9 @@ public static class IscsiLimits
     /// (NOP, task management).</summary>
     public const int MaxImmediateCommands = 64;
 
+    /// <summary>Data that one session may have granted at a time: 32 store I/Os, a Linux initiator's default queue depth.</summary>
+    public const long MaxBufferedBytesPerSession = 32L * MaxStoreIoBytes;
+
     /// <summary>R2Ts that one task may have outstanding; with bursts of 1 MiB more than a few add nothing.</summary>
     public const int MaxOutstandingR2T = 8;
 

@@ -50,6 +50,7 @@ public sealed partial class IscsiPortal : IAsyncDisposable
             Logger = logger,
             Metrics = metrics ?? (_ownMetrics = new IscsiMetrics()),
             Sessions = new SessionRegistry(options, timeProvider),
+            Budget = new DataBudget(options.MaxBufferedBytes),
             Units = new LogicalUnitTable(options.PortalGroupTag),
         };
     }

@@ -17,11 +17,11 @@ public sealed class IscsiPortalOptions
     public int MaxLoginConnections { get; set; } = 256;
 
     /// <summary>Sessions, normal and discovery. A login beyond is refused with Out of Resources.</summary>
-    /// <value>256.</value>
-    public int MaxSessions { get; set; } = 256;
+    /// <value>128.</value>
+    public int MaxSessions { get; set; } = 128;
 
-    /// <summary>Data buffers of all sessions together before solicited writes and reads wait for others to finish. Unsolicited data is bounded by
-    /// sessions, command window and FirstBurstLength besides.</summary>
+    /// <summary>Data buffers of all sessions together before reads and solicited writes of a session wait for others of the same session. A session
+    /// may always have one; unsolicited data is bounded by sessions, command window and FirstBurstLength besides.</summary>
     /// <value>256 MiB.</value>
     public long MaxBufferedBytes { get; set; } = 256L << 20;
 

@@ -23,5 +23,7 @@ internal sealed class PortalContext
 
     public required SessionRegistry Sessions { get; init; }
 
+    public required DataBudget Budget { get; init; }
+
     public required LogicalUnitTable Units { get; init; }
 }

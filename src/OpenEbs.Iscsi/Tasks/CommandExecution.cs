@@ -13,7 +13,7 @@ namespace OpenEbs.Iscsi.Tasks;
 
 /// <summary>Runs the SCSI commands of a session on one connection: from PDU through data transfer and device server to the response. The read loop
 /// begins commands and brings data; store completions end them on whatever thread they come.</summary>
-internal sealed partial class CommandExecution
+internal sealed partial class CommandExecution : IThreadPoolWorkItem
 {
     private readonly Connection _connection;
     private readonly Session _session;
@@ -24,6 +24,8 @@ internal sealed partial class CommandExecution
     private readonly DataTransfer _data;
     private IscsiTask? _idle;
     private int _dormant;
+    private int _waiting;
+    private long _grantedBytes;
 
     public CommandExecution(Connection connection, Session session, PortalContext portal)
     {
@@ -111,7 +113,70 @@ internal sealed partial class CommandExecution
         }
 
         if (aborted) EndAborted(task);
-        else Execute(task, flush);
+        else if (TryGrantOrWait(task, BufferBytes(task.Command))) Start(task, flush);
+    }
+
+    /// <summary>Grants a task its data buffer if the session has room for it.</summary>
+    public bool TryGrant(IscsiTask task, int bytes)
+    {
+        if (task.GrantedBytes >= bytes) return true;
+        if (!_portal.Budget.TryGrant(ref _grantedBytes, bytes - task.GrantedBytes, task.GrantedBytes)) return false;
+        task.GrantedBytes = bytes;
+        return true;
+    }
+
+    /// <summary>Grants a task its data buffer, or leaves it to wait for room; false also when it was aborted and has ended.</summary>
+    public bool TryGrantOrWait(IscsiTask task, int bytes)
+    {
+        if (TryGrant(task, bytes)) return true;
+        bool aborted;
+        lock (_session.Gate)
+        {
+            aborted = task.IsAborted;
+            if (!aborted)
+            {
+                // Counted first, asked again then: who gives back looks at the count afterwards, so one of the two sees the other.
+                Interlocked.Increment(ref _waiting);
+                if (TryGrant(task, bytes))
+                {
+                    Interlocked.Decrement(ref _waiting);
+                    return true;
+                }
+
+                task.State = TaskState.WaitingForRoom;
+            }
+        }
+
+        if (aborted) EndAborted(task);
+        return false;
+    }
+
+    /// <summary>Returns what a task held; called when its data has been sent or it needs none any more.</summary>
+    public void GiveBack(int bytes)
+    {
+        if (bytes == 0) return;
+        _portal.Budget.GiveBack(ref _grantedBytes, bytes);
+
+        // Never inline: this may be called under the writer's lock.
+        if (Volatile.Read(ref _waiting) > 0) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+    }
+
+    /// <summary>Goes on with tasks that waited for room.</summary>
+    void IThreadPoolWorkItem.Execute()
+    {
+        while (true)
+        {
+            IscsiTask? task;
+            lock (_session.Gate)
+            {
+                task = _session.Tasks.FindWaiting();
+                if (task is null || !TryGrant(task, Math.Max(task.PieceBytes, BufferBytes(task.Command)))) return;
+                Interlocked.Decrement(ref _waiting);
+                task.State = TaskState.Active;
+            }
+
+            _data.Continue(task, flush: true);
+        }
     }
 
     /// <summary>Leaves a task to wait for data; false when it was aborted meanwhile and has ended.</summary>
@@ -163,7 +228,9 @@ internal sealed partial class CommandExecution
             return;
         }
 
+        var granted = task.GrantedBytes;
         Return(task);
+        GiveBack(granted);
         _writer.Flush(onlyIfMuch: !flush);
         if (_dormant > 0) RunDormant(flush);
     }
@@ -180,7 +247,9 @@ internal sealed partial class CommandExecution
 
         _portal.Metrics.OnAborted();
         task.Activity?.Dispose();
+        var granted = task.GrantedBytes;
         Return(task);
+        GiveBack(granted);
         settled?.TrySetResult();
         if (_dormant > 0) RunDormant(flush: true);
     }
@@ -208,6 +277,7 @@ internal sealed partial class CommandExecution
                 // Nobody works on these: they end here. A number that came early still counts.
                 if (task.State == TaskState.Early && _session.Early.TryGetValue(task.CmdSN, out var early)) early.Task = null;
                 if (task.State == TaskState.Dormant) _dormant--;
+                if (task.State == TaskState.WaitingForRoom) Interlocked.Decrement(ref _waiting);
                 Forget(task);
                 ended.Add(task);
             }
@@ -224,6 +294,14 @@ internal sealed partial class CommandExecution
         _writer.Queue(TaskResponse.BuildDataIn(task, _writer, _parameters, data, lengthBytes), flush: true);
         return _writer.IsOverfull ? new ValueTask(_writer.WaitForRoomAsync()) : ValueTask.CompletedTask;
     }
+
+    /// <summary>Largest buffer that a command needs at a time besides its unsolicited data.</summary>
+    private static int BufferBytes(ScsiCommand command) => command.Descriptor?.Kind switch
+    {
+        CommandKind.Read or CommandKind.WriteSame => (int)Math.Min((long)command.BlockCount * command.BlockLength, IscsiLimits.MaxStoreIoBytes),
+        CommandKind.Verify or CommandKind.WriteAndVerify => IscsiLimits.MaxStoreIoBytes,
+        _ => 0,
+    };
 
     private RejectReason? Admit(IscsiTask task, WindowVerdict verdict)
     {
@@ -282,7 +360,7 @@ internal sealed partial class CommandExecution
         }
     }
 
-    private void Execute(IscsiTask task, bool flush)
+    private void Start(IscsiTask task, bool flush)
     {
         var command = task.Command;
         command.PieceLengthBytes = (int)Math.Min(command.TransferLengthBytes - command.PieceOffset, IscsiLimits.MaxStoreIoBytes);
@@ -353,13 +431,13 @@ internal sealed partial class CommandExecution
             IscsiTask? task;
             lock (_session.Gate)
             {
-                task = _session.Tasks.FindRunnable();
+                task = _session.Tasks.FindDormant();
                 if (task is null) return;
                 _dormant--;
                 task.State = TaskState.Active;
             }
 
-            Execute(task, flush);
+            Run(task, flush);
         }
     }
 

@@ -37,6 +37,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
         }
 
         task.ReceivedBytes = (uint)length;
+        RentForUnsolicited(task);
         return await reader.ReadDataAsync(task.DataOutAt(0, length));
     }
 
@@ -84,9 +85,33 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
         else AskForMore(task, pieceEnd, flush);
     }
 
+    /// <summary>Unsolicited data must be taken. A buffer for the whole piece is rented if the session has room for it, else for the first burst only.</summary>
+    private void RentForUnsolicited(IscsiTask task)
+    {
+        if (task.Command.DataOut is not null) return;
+        var size = task.PieceBytes;
+        var first = (int)Math.Min(_parameters.FirstBurstLength, IscsiLimits.MaxStoreIoBytes);
+        if (size > first && !execution.TryGrant(task, size)) size = first;
+        task.Command.DataOut = portal.Pool.Rent(size);
+    }
+
+    /// <summary>A buffer for the whole piece, with what has come already.</summary>
+    private void RentForSolicited(IscsiTask task)
+    {
+        var command = task.Command;
+        var old = command.DataOut;
+        if (old is not null && old.Memory.Length >= task.PieceBytes) return;
+        command.DataOut = portal.Pool.Rent(task.PieceBytes);
+        if (old is null) return;
+        old.Memory[..(int)(task.ReceivedBytes - command.PieceOffset)].CopyTo(command.DataOut.Memory);
+        old.Dispose();
+    }
+
     /// <summary>Sends R2Ts up to the end of the current piece, as many as MaxOutstandingR2T allows.</summary>
     private void AskForMore(IscsiTask task, uint pieceEnd, bool flush)
     {
+        if (!execution.TryGrantOrWait(task, task.PieceBytes)) return;
+        RentForSolicited(task);
         OutgoingPdu? first = null, last = null;
         var transfers = task.Transfers;
         if (SerialNumber.IsBefore(transfers.SolicitedUntil, task.ReceivedBytes)) transfers.SolicitedUntil = task.ReceivedBytes;
@@ -150,7 +175,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
         return problem;
     }
 
-    private static async ValueTask<RejectReason?> ReceiveSolicitedAsync(IscsiTask task, PduReader reader)
+    private async ValueTask<RejectReason?> ReceiveSolicitedAsync(IscsiTask task, PduReader reader)
     {
         var length = (uint)reader.Header.DataSegmentLengthBytes;
         var isFinal = reader.Header.IsFinal;
@@ -180,7 +205,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
         else if (length > transfer.LengthBytes - Math.Min(transfer.LengthBytes, transfer.ReceivedBytes)) task.FailWith(WrongAmount);
     }
 
-    private static async ValueTask<RejectReason?> ReadOrSkipAsync(IscsiTask task, PduReader reader, uint length)
+    private async ValueTask<RejectReason?> ReadOrSkipAsync(IscsiTask task, PduReader reader, uint length)
     {
         if (task.IsDiscarding || length == 0)
         {
@@ -188,6 +213,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
             return null;
         }
 
+        RentForUnsolicited(task);
         var intact = await reader.ReadDataAsync(task.DataOutAt(task.ReceivedBytes, (int)length));
         if (intact)
         {

@@ -23,6 +23,9 @@ internal enum TaskState : byte
     /// <summary>Waits for earlier tasks because of its or their task attribute (SAM-5 §8.6 dormant).</summary>
     Dormant,
 
+    /// <summary>Waits until the session may have another data buffer.</summary>
+    WaitingForRoom,
+
     /// <summary>Somebody works on it: the read loop, the device server or the store. Only they may end it.</summary>
     Active,
 
@@ -35,15 +38,17 @@ internal enum TaskState : byte
 [SuppressMessage("Reliability", "CA1001", Justification = "A source without timer needs no disposal, and an abort may still hold it.")]
 internal sealed class IscsiTask : IDataInSink
 {
-    private readonly CommandExecution _execution;
     private CancellationTokenSource _abort = new();
 
     public IscsiTask(CommandExecution execution, MemoryPool<byte> pool, Action<IscsiTask> onExecuted)
     {
-        _execution = execution;
+        Owner = execution;
         Command = new ScsiCommand { Pool = pool, Sink = this };
         OnExecuted = () => onExecuted(this);
     }
+
+    /// <summary>What runs the task.</summary>
+    public CommandExecution Owner { get; }
 
     public ScsiCommand Command { get; }
 
@@ -117,14 +122,13 @@ internal sealed class IscsiTask : IDataInSink
     public CancellationTokenSource AbortSource => _abort;
 
     /// <inheritdoc/>
-    public ValueTask PushDataInAsync(ScsiCommand command, IMemoryOwner<byte> data, int lengthBytes) => _execution.PushAsync(this, data, lengthBytes);
+    public ValueTask PushDataInAsync(ScsiCommand command, IMemoryOwner<byte> data, int lengthBytes) => Owner.PushAsync(this, data, lengthBytes);
+
+    /// <summary>Bytes of the portal's budget that the task holds.</summary>
+    public int GrantedBytes { get; set; }
 
     /// <summary>Where data-out at an offset of the whole transfer goes in the buffer of the current piece.</summary>
-    public Memory<byte> DataOutAt(uint offset, int lengthBytes)
-    {
-        Command.DataOut ??= Command.Pool.Rent(PieceBytes);
-        return Command.DataOut.Memory.Slice((int)(offset - Command.PieceOffset), lengthBytes);
-    }
+    public Memory<byte> DataOutAt(uint offset, int lengthBytes) => Command.DataOut!.Memory.Slice((int)(offset - Command.PieceOffset), lengthBytes);
 
     /// <summary>Ends the task with a failure that data under way cannot change.</summary>
     public void FailWith(in SenseData sense)
@@ -140,6 +144,7 @@ internal sealed class IscsiTask : IDataInSink
         if (IsAborted || !_abort.TryReset()) _abort = new CancellationTokenSource();
 
         State = TaskState.Idle;
+        GrantedBytes = 0;
         ExpectedDataTransferLength = ReceivedBytes = UnsolicitedDataSN = DataSN = 0;
         IsUnsolicitedOpen = IsDiscarding = IsAborted = IsImmediate = false;
         Settled = null;

@@ -31,6 +31,11 @@ internal static class TaskResponse
         pdu.Header.Bytes[3] = (byte)command.Status;
         pdu.Header.ResidualCount = residual;
         pdu.StatSN = StatSNUse.Advance;
+
+        // The buffer lives on until it has been sent, and with it the grant.
+        pdu.GrantedTo = task.Owner;
+        pdu.GrantedBytes = task.GrantedBytes;
+        task.GrantedBytes = 0;
         return pdu;
     }
 

@@ -54,12 +54,22 @@ internal sealed class TaskSet
     }
 
     /// <summary>The oldest dormant task that may run now.</summary>
-    public IscsiTask? FindRunnable()
+    public IscsiTask? FindDormant()
     {
-        if (_ordered == 0 && _oldest is null) return null;
         for (var task = _oldest; task is not null; task = task.Next)
         {
             if (task.State == TaskState.Dormant && MayRun(task)) return task;
+        }
+
+        return null;
+    }
+
+    /// <summary>The oldest task that waits for room.</summary>
+    public IscsiTask? FindWaiting()
+    {
+        for (var task = _oldest; task is not null; task = task.Next)
+        {
+            if (task.State == TaskState.WaitingForRoom) return task;
         }
 
         return null;
