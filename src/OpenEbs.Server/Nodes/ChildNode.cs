@@ -6,6 +6,9 @@ namespace OpenEbs.Server.Nodes;
 /// <summary>A node as a process of its own. It ends when its standard input closes, so it never outlives this process, however that ends.</summary>
 internal sealed class ChildNode : IDisposable
 {
+    /// <summary>Exit code of a silo that learned that it was declared dead.</summary>
+    private const int DeclaredDeadExitCode = 86;
+
     private readonly Process _process;
 
     private ChildNode(Process process) => _process = process;
@@ -61,6 +64,7 @@ internal sealed class ChildNode : IDisposable
     /// <summary>How it ended, for people.</summary>
     public string DescribeExit() => ExitCode switch
     {
+        DeclaredDeadExitCode => "stopped itself: the cluster had declared it dead",
         137 => "was killed (SIGKILL)",
         134 => "aborted (SIGABRT)",
         139 => "crashed (SIGSEGV)",

@@ -114,8 +114,13 @@ internal static class NodeHost
     {
         builder.Logging.ClearProviders();
         builder.Logging.SetMinimumLevel(logLevel);
-        // Warns at each start that the server garbage collector is off, which is what we want (orleans.md: no gain, more memory).
-        builder.Logging.AddFilter("Orleans.Runtime.Silo", logLevel < LogLevel.Warning ? logLevel : LogLevel.Error);
+        if (logLevel == LogLevel.Warning)
+        {
+            // What Orleans warns of (a peer that restarts, a placement tried again, no server GC) is its daily life; what matters of it we say ourselves.
+            builder.Logging.AddFilter("Orleans", LogLevel.Error);
+            builder.Logging.AddFilter("Polly", LogLevel.None);
+        }
+
         builder.Logging.AddSimpleConsole(console =>
         {
             console.SingleLine = true;
