@@ -63,10 +63,10 @@ internal static class CommonOptions
         return default;
     }
 
-    public static bool ParseSwitch(ArgumentResult result)
+    public static Switch ParseSwitch(ArgumentResult result)
     {
         var text = result.Tokens[0].Value;
-        if (text is "on" or "off") return text == "on";
+        if (text is "on" or "off") return text == "on" ? Switch.On : Switch.Off;
         result.AddError($"'{text}' is neither on nor off.");
         return default;
     }

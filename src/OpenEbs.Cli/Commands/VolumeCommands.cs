@@ -20,11 +20,10 @@ internal static class VolumeCommands
         var name = Name();
         var size = Size();
         var replicas = new Option<int>("--replicas") { Description = "Number of replicas, 1 to 7, each on a pool of its own", DefaultValueFactory = _ => 3 };
-        var writeCache = new Option<bool>("--write-cache")
+        var writeCache = new Option<Switch>("--write-cache")
         {
-            Description = "on: like a disk's write cache, durable with each flush; off: every write is durable",
+            Description = "on: like a disk's write cache, durable with each flush; off: every write is durable [default: on]",
             HelpName = "on|off",
-            DefaultValueFactory = _ => true,
             CustomParser = CommonOptions.ParseSwitch,
         };
         var minInSync = new Option<int?>("--min-in-sync") { Description = "Fewest in-sync replicas with which it serves I/O [default: 1 for one or two replicas, else the majority]" };
@@ -44,7 +43,7 @@ internal static class VolumeCommands
                 Name = parsed.GetValue(name)!,
                 SizeBytes = parsed.GetValue(size),
                 ReplicaCount = parsed.GetValue(replicas),
-                WriteCache = parsed.GetValue(writeCache),
+                WriteCache = parsed.GetValue(writeCache) == Switch.On,
                 MinInSync = parsed.GetValue(minInSync),
                 IoTimeoutSeconds = parsed.GetValue(ioTimeout).TotalSeconds,
                 BlockLength = parsed.GetValue(blockSize),
