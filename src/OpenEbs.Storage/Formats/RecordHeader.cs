@@ -33,8 +33,9 @@ internal enum RecordKind : ushort
 /// <code>
 ///  0 u32 tag "OERC"    4 u16 version     6 u16 kind         8 u64 lsn          16 u32 segment number  20 u32 header bytes
 /// 24 u64 epoch        32 u64 first seq  40 u64 commit seq  48 u32 operations   52 u32 data blocks     56 u64 replica tag
-/// 64 u64 argument     72 u32 0          76 u32 CRC-32C of the whole header with this field 0
-/// 80 per operation: u8 kind, 7 bytes 0, u64 block, u64 block count
+/// 64 u64 argument     72 u32 segment revision (low half)   76 u32 CRC-32C of the whole header with this field 0
+/// 80 u64 durable lsn: all records up to it were on media when this one was written
+/// 88 per operation: u8 kind, 7 bytes 0, u64 block, u64 block count
 ///    then per data block: u32 CRC-32C
 ///    then, in a Relocate or Repair record, per data block: u32 low half of its seq, u32 segment and u32 block offset that it came from
 /// </code>
@@ -42,7 +43,7 @@ internal enum RecordKind : ushort
 /// </summary>
 internal sealed class RecordHeader
 {
-    public const int FixedBytes = 80;
+    public const int FixedBytes = 88;
     public const int OperationBytes = 24;
     private const int CrcOffset = 76;
 
@@ -54,6 +55,7 @@ internal sealed class RecordHeader
     public long FirstSeq { get; private init; }
     public long CommitSeq { get; private init; }
     public long Argument { get; private init; }
+    public ulong DurableLsn { get; private init; }
     public int DataBlocks { get; private init; }
     public required RecordOperation[] Operations { get; init; }
     public required uint[] Checksums { get; init; }
@@ -75,22 +77,24 @@ internal sealed class RecordHeader
     }
 
     /// <summary>Fills in a header page run; operations, checksums and relocations were put in place by the caller.</summary>
-    public static void Seal(Span<byte> header, RecordKind kind, ulong lsn, uint segmentNumber, long epoch, long firstSeq, long commitSeq, int operations, int dataBlocks, ulong replicaTag, long argument)
+    public static void Seal(Span<byte> header, in RecordFacts facts, int operations, int dataBlocks)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(header, FormatTags.Record);
         BinaryPrimitives.WriteUInt16LittleEndian(header[4..], FormatTags.Version);
-        BinaryPrimitives.WriteUInt16LittleEndian(header[6..], (ushort)kind);
-        BinaryPrimitives.WriteUInt64LittleEndian(header[8..], lsn);
-        BinaryPrimitives.WriteUInt32LittleEndian(header[16..], segmentNumber);
+        BinaryPrimitives.WriteUInt16LittleEndian(header[6..], (ushort)facts.Kind);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[8..], facts.Lsn);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[16..], facts.Home.SegmentNumber);
         BinaryPrimitives.WriteUInt32LittleEndian(header[20..], (uint)header.Length);
-        BinaryPrimitives.WriteInt64LittleEndian(header[24..], epoch);
-        BinaryPrimitives.WriteInt64LittleEndian(header[32..], firstSeq);
-        BinaryPrimitives.WriteInt64LittleEndian(header[40..], commitSeq);
+        BinaryPrimitives.WriteInt64LittleEndian(header[24..], facts.Position.Epoch);
+        BinaryPrimitives.WriteInt64LittleEndian(header[32..], facts.Position.Seq);
+        BinaryPrimitives.WriteInt64LittleEndian(header[40..], facts.CommitSeq);
         BinaryPrimitives.WriteUInt32LittleEndian(header[48..], (uint)operations);
         BinaryPrimitives.WriteUInt32LittleEndian(header[52..], (uint)dataBlocks);
-        BinaryPrimitives.WriteUInt64LittleEndian(header[56..], replicaTag);
-        BinaryPrimitives.WriteInt64LittleEndian(header[64..], argument);
-        BinaryPrimitives.WriteUInt64LittleEndian(header[72..], 0);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[56..], facts.Home.ReplicaTag);
+        BinaryPrimitives.WriteInt64LittleEndian(header[64..], facts.Argument);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[72..], facts.Home.SegmentRevision);
+        BinaryPrimitives.WriteUInt32LittleEndian(header[CrcOffset..], 0);
+        BinaryPrimitives.WriteUInt64LittleEndian(header[80..], facts.DurableLsn);
         BinaryPrimitives.WriteUInt32LittleEndian(header[CrcOffset..], Crc32C.Compute(header));
     }
 
@@ -102,16 +106,17 @@ internal sealed class RecordHeader
         BinaryPrimitives.WriteInt64LittleEndian(field[16..], blockCount);
     }
 
-    /// <summary>How many bytes the header at the start of <paramref name="firstPage"/> has, or 0 when there is no record with that lsn.</summary>
-    public static int PeekBytes(ReadOnlySpan<byte> firstPage, ulong lsn, uint segmentNumber, ulong replicaTag, int limitBytes)
+    /// <summary>How many bytes the header has that seems to begin with <paramref name="firstPage"/>, and its lsn; 0 when there is no record of that segment.</summary>
+    public static (int HeaderBytes, ulong Lsn) Peek(ReadOnlySpan<byte> firstPage, in RecordHome home, int limitBytes)
     {
         if (BinaryPrimitives.ReadUInt32LittleEndian(firstPage) != FormatTags.Record
             || BinaryPrimitives.ReadUInt16LittleEndian(firstPage[4..]) != FormatTags.Version
-            || BinaryPrimitives.ReadUInt64LittleEndian(firstPage[8..]) != lsn
-            || BinaryPrimitives.ReadUInt32LittleEndian(firstPage[16..]) != segmentNumber
-            || BinaryPrimitives.ReadUInt64LittleEndian(firstPage[56..]) != replicaTag) return 0;
+            || BinaryPrimitives.ReadUInt32LittleEndian(firstPage[16..]) != home.SegmentNumber
+            || BinaryPrimitives.ReadUInt64LittleEndian(firstPage[56..]) != home.ReplicaTag
+            || BinaryPrimitives.ReadUInt32LittleEndian(firstPage[72..]) != home.SegmentRevision) return default;
         var bytes = BinaryPrimitives.ReadUInt32LittleEndian(firstPage[20..]);
-        return bytes >= FormatTags.PageBytes && bytes <= limitBytes && bytes % FormatTags.PageBytes == 0 ? (int)bytes : 0;
+        var fits = bytes >= FormatTags.PageBytes && bytes <= limitBytes && bytes % FormatTags.PageBytes == 0;
+        return fits ? ((int)bytes, BinaryPrimitives.ReadUInt64LittleEndian(firstPage[8..])) : default;
     }
 
     /// <summary>Null when the header does not check.</summary>
@@ -155,6 +160,7 @@ internal sealed class RecordHeader
             FirstSeq = BinaryPrimitives.ReadInt64LittleEndian(header[32..]),
             CommitSeq = BinaryPrimitives.ReadInt64LittleEndian(header[40..]),
             Argument = BinaryPrimitives.ReadInt64LittleEndian(header[64..]),
+            DurableLsn = BinaryPrimitives.ReadUInt64LittleEndian(header[80..]),
             DataBlocks = checksums.Length,
             Operations = operations,
             Checksums = checksums,
@@ -162,6 +168,12 @@ internal sealed class RecordHeader
         };
     }
 }
+
+/// <summary>Which segment's record it is, in which use of its file, of which replica: a record is one only where all three match.</summary>
+internal readonly record struct RecordHome(uint SegmentNumber, uint SegmentRevision, ulong ReplicaTag);
+
+/// <summary>The fixed part of a record's header.</summary>
+internal readonly record struct RecordFacts(RecordKind Kind, ulong Lsn, RecordHome Home, LogPosition Position, long CommitSeq, long Argument, ulong DurableLsn);
 
 /// <summary>An operation in a record.</summary>
 internal readonly record struct RecordOperation(OperationKind Kind, long Block, long BlockCount);

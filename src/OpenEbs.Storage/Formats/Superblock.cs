@@ -20,7 +20,7 @@ internal readonly record struct PagePointer(ulong Page, uint Crc, ulong MaxSeq);
 ///   72 u64 root page      80 u64 root max seq   88 u32 root page CRC        92 u32 segment table page CRC
 ///   96 u64 table page    104 u32 segment bytes 108 u32 next segment number
 ///  112 u64 log start epoch 120 u64 log start seq
-///  128 u8 replica id length, 64 bytes          193 u8 boot id length, 64 bytes
+///  128 u8 replica id length, 64 bytes          193 u8 boot id length, 64 bytes     264 u64 durable lsn
 /// 4092 u32 CRC-32C of bytes 0..4091
 /// </code>
 /// </summary>
@@ -48,6 +48,9 @@ internal sealed record Superblock
     public long RebuildBaseSeq { get; init; }
     public PagePointer Root { get; init; }
     public PagePointer SegmentTable { get; init; }
+
+    /// <summary>All records up to it were on media when this was written: one of them that is missing was not torn by a crash, it is damaged.</summary>
+    public ulong DurableLsn { get; init; }
     public int SegmentBytes { get; init; }
     public uint NextSegmentNumber { get; init; }
     public required string ReplicaId { get; init; }
@@ -79,6 +82,7 @@ internal sealed record Superblock
         BinaryPrimitives.WriteInt64LittleEndian(slot[120..], LogStart.Seq);
         WriteText(slot[128..], ReplicaId);
         WriteText(slot[193..], BootId);
+        BinaryPrimitives.WriteUInt64LittleEndian(slot[264..], DurableLsn);
         BinaryPrimitives.WriteUInt32LittleEndian(slot[(SlotBytes - 4)..], Crc32C.Compute(slot[..(SlotBytes - 4)]));
     }
 
@@ -109,6 +113,7 @@ internal sealed record Superblock
             SegmentBytes = (int)BinaryPrimitives.ReadUInt32LittleEndian(slot[104..]),
             NextSegmentNumber = BinaryPrimitives.ReadUInt32LittleEndian(slot[108..]),
             LogStart = new LogPosition(BinaryPrimitives.ReadInt64LittleEndian(slot[112..]), BinaryPrimitives.ReadInt64LittleEndian(slot[120..])),
+            DurableLsn = BinaryPrimitives.ReadUInt64LittleEndian(slot[264..]),
             ReplicaId = ReadText(slot[128..]),
             BootId = ReadText(slot[193..]),
         };

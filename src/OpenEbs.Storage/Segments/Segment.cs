@@ -3,7 +3,7 @@ using OpenEbs.Storage.Devices;
 namespace OpenEbs.Storage.Segments;
 
 /// <summary>A file of the log, under the number that it bears at present.</summary>
-internal sealed class Segment(uint number, uint slot, IStorageFile file, ulong startLsn)
+internal sealed class Segment(uint number, uint slot, IStorageFile file, ulong startLsn, ulong revision)
 {
     public uint Number { get; } = number;
 
@@ -13,6 +13,9 @@ internal sealed class Segment(uint number, uint slot, IStorageFile file, ulong s
     public IStorageFile File { get; } = file;
 
     public ulong StartLsn { get; } = startLsn;
+
+    /// <summary>Of the superblock when it was begun; 0 when its header is damaged.</summary>
+    public ulong Revision { get; } = revision;
 
     /// <summary>Blocks that the extent map refers to.</summary>
     public int LiveBlocks { get; set; }

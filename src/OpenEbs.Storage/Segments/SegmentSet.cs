@@ -46,9 +46,9 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
     public bool TryGet(uint number, out Segment? segment) => _segments.TryGetValue(number, out segment);
 
     /// <summary>Opens all segment files and reads their headers; null for one that has none that checks.</summary>
-    public async ValueTask<List<(uint Slot, IStorageFile File, SegmentHeader? Header)>> OpenFilesAsync()
+    public async ValueTask<List<SegmentFile>> OpenFilesAsync()
     {
-        var found = new List<(uint, IStorageFile, SegmentHeader?)>();
+        var found = new List<SegmentFile>();
         var page = new byte[FormatTags.PageBytes];
         foreach (var name in device.List().Where(n => n.StartsWith(Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
@@ -62,7 +62,7 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
                 header = SegmentHeader.Read(page);
             }
 
-            found.Add((slot, file, header is { } h && h.ReplicaTag == replicaTag && file.LengthBytes == SegmentBytes ? header : null));
+            found.Add(new SegmentFile(slot, file, header is { } h && h.ReplicaTag == replicaTag && file.LengthBytes == SegmentBytes ? header : null));
         }
 
         return found;
@@ -106,16 +106,18 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
     }
 
     /// <summary>Begins a segment, in a free file or a new one; seals the current one.</summary>
-    public Segment Begin(ulong startLsn)
+    /// <param name="startLsn">Of its first record.</param>
+    /// <param name="revision">Of the superblock on media.</param>
+    public Segment Begin(ulong startLsn, ulong revision)
     {
         var slot = _free.TryPop(out var recycled) ? recycled : CreateFile();
         var number = NextNumber++;
         var file = _files[slot];
         Span<byte> page = stackalloc byte[FormatTags.PageBytes];
-        new SegmentHeader(number, SegmentBytes, startLsn, replicaTag).Write(page);
+        new SegmentHeader(number, SegmentBytes, startLsn, replicaTag, revision).Write(page);
         file.Write(0, page);
         if (Current is not null) Current.IsSealed = true;
-        Current = new Segment(number, slot, file, startLsn) { IsDirty = true };
+        Current = new Segment(number, slot, file, startLsn, revision) { IsDirty = true };
         _segments.Add(number, Current);
         return Current;
     }

@@ -7,10 +7,13 @@ namespace OpenEbs.Storage.Store;
 /// <summary>Gives space back: moves the live blocks of sparse segments to the end of the log, a bounded number at a time. The emptied segment is freed by the next checkpoint.</summary>
 internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates updates)
 {
-    private const int BlocksPerStep = 64;
+    private const int MaxBlocksPerStep = 64;
     private const int HeadersPerStep = 64;
     private readonly List<(long Block, ExtentEntry Entry)> _live = [];
-    private readonly byte[] _data = GC.AllocateUninitializedArray<byte>(BlocksPerStep * FormatTags.PageBytes, pinned: true);
+
+    // A record of them, with its header, has to fit into a segment.
+    private readonly int _blocksPerStep = Math.Clamp((state.Segments.SegmentBytes / FormatTags.PageBytes) - 4, 1, MaxBlocksPerStep);
+    private readonly byte[] _data = GC.AllocateUninitializedArray<byte>(MaxBlocksPerStep * FormatTags.PageBytes, pinned: true);
     private Segment? _victim;
     private int _offset;
     private ulong _lsn;
@@ -86,7 +89,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         _live.Clear();
         for (var headers = 0; headers < HeadersPerStep; headers++)
         {
-            var header = await LogRecovery.ReadHeaderAsync(state, victim.File, victim.Number, _offset, _lsn);
+            var header = await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn);
             if (header is null) return true;
             var offset = (uint)((_offset + header.HeaderBytes) / FormatTags.PageBytes);
             foreach (var operation in header.Operations)
@@ -99,7 +102,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
                     if (!MapUpdates.Matches(entry, new RelocatedBlock(0, victim.Number, offset))) continue;
 
                     // The next step looks at this record again; what was moved no longer matches.
-                    if (_live.Count == BlocksPerStep) return false;
+                    if (_live.Count == _blocksPerStep) return false;
                     var data = _data.AsMemory(_live.Count * FormatTags.PageBytes, FormatTags.PageBytes);
                     await victim.File.ReadAsync((long)offset * FormatTags.PageBytes, data);
 

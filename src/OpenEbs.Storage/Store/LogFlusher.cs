@@ -4,18 +4,17 @@ namespace OpenEbs.Storage.Store;
 internal sealed class LogFlusher(StoreState state)
 {
     private Task? _running;
-    private ulong _durableLsn;
 
     /// <summary>Everything written to the log when it is called becomes durable.</summary>
     public async ValueTask<long> FlushAsync()
     {
         var wanted = state.NextLsn - 1;
-        while (_durableLsn < wanted || AnyDirty())
+        while (state.DurableLsn < wanted || AnyDirty())
         {
             if (_running is { } running)
             {
                 await running;
-                if (_durableLsn >= wanted) break;
+                if (state.DurableLsn >= wanted) break;
                 continue;
             }
 
@@ -71,7 +70,7 @@ internal sealed class LogFlusher(StoreState state)
             }
         }
 
-        _durableLsn = Math.Max(_durableLsn, lsn);
+        state.DurableLsn = Math.Max(state.DurableLsn, lsn);
         if (resets == state.Resets) state.DurableSeq = Math.Max(state.DurableSeq, Math.Min(seq, state.Last.Seq));
     }
 }

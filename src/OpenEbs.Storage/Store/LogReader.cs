@@ -174,7 +174,7 @@ internal sealed class LogReader(StoreState state)
         segment.Readers++;
         try
         {
-            var header = await LogRecovery.ReadHeaderAsync(state, segment.File, entry.Segment, entry.OffsetBytes, entry.Lsn)
+            var header = await LogScan.ReadHeaderAsync(state, segment, entry.OffsetBytes, entry.Lsn)
                 ?? throw new StoreCorruptException($"{state.Device.Path}/{segment.File.Name}: the record at {entry.OffsetBytes} does not check");
             var data = new byte[header.DataBlocks * FormatTags.PageBytes];
             await segment.File.ReadAsync(entry.OffsetBytes + header.HeaderBytes, data);

@@ -5,16 +5,14 @@ using OpenEbs.Storage.Segments;
 namespace OpenEbs.Storage.Store;
 
 /// <summary>Brings a store to the state after the last record of its log: loads the installed checkpoint, finds the records after it, and carries them over into the map.</summary>
-/// <remarks>
-/// The log is the sequence of records with consecutive lsns. It ends at the first that does not check. Nothing is ever appended behind such an end: a new segment is begun, whose
-/// StartLsn says where the log goes on, and with that ends whatever earlier segments may hold at or beyond it.
-/// </remarks>
 internal sealed class LogRecovery(StoreState state, MapUpdates updates)
 {
+    private IReadOnlyList<SegmentFile> _files = [];
+
     public async ValueTask RunAsync()
     {
         await LoadCheckpointAsync();
-        var records = await ScanAsync();
+        var records = await new LogScan(state, _files).RunAsync();
         ReleaseUnused();
         CutTruncated(records);
         foreach (var record in records) await ApplyAsync(record);
@@ -46,86 +44,12 @@ internal sealed class LogRecovery(StoreState state, MapUpdates updates)
             if (file is null) throw new StoreCorruptException($"{state.Device.Path}: segment file {slot:x8} is missing. Let the replica be rebuilt from another.");
             if (header is { } h && h.Number != number)
                 throw new StoreCorruptException($"{state.Device.Path}: segment file {slot:x8} should hold segment {number} and holds {h.Number}. Let the replica be rebuilt from another.");
-            var segment = new Segment(number, slot, file, header?.StartLsn ?? 0) { IsSealed = true, WriteOffset = state.Segments.SegmentBytes, IsCompacted = header is null };
+            if (header is null && number == superblock.ReplaySegment)
+                throw new StoreCorruptException($"{state.Device.Path}: the header of segment file {slot:x8}, where the log goes on after the checkpoint, is damaged. Let the replica be rebuilt from another.");
+            var segment = new Segment(number, slot, file, header?.StartLsn ?? 0, header?.Revision ?? 0) { IsSealed = true, WriteOffset = state.Segments.SegmentBytes, IsCompacted = header is null };
             state.Segments.Add(segment);
             state.Segments.CountLive(number, live);
         }
-    }
-
-    private List<(uint Slot, IStorageFile File, SegmentHeader? Header)> _files = [];
-
-    /// <summary>All records after the checkpoint, in order, each read whole and checked.</summary>
-    private async ValueTask<List<FoundRecord>> ScanAsync()
-    {
-        var superblock = state.Superblock;
-        var candidates = _files.Where(f => f.Header is { } h && h.Number >= superblock.ReplaySegment).OrderBy(f => f.Header!.Value.Number).ToList();
-        foreach (var (_, _, header) in candidates) state.Segments.NextNumber = Math.Max(state.Segments.NextNumber, header!.Value.Number + 1);
-        var records = new List<FoundRecord>();
-        var lsn = superblock.CheckpointLsn + 1;
-        var limit = new ulong[candidates.Count];
-        for (var i = candidates.Count - 1; i >= 0; i--) limit[i] = i + 1 == candidates.Count ? ulong.MaxValue : Math.Min(limit[i + 1], candidates[i + 1].Header!.Value.StartLsn);
-        for (var i = 0; i < candidates.Count; i++)
-        {
-            var (slot, file, header) = candidates[i];
-            var (number, startLsn) = (header!.Value.Number, header.Value.StartLsn);
-            if (number != superblock.ReplaySegment && startLsn >= limit[i]) continue;
-            if (number != superblock.ReplaySegment && startLsn > lsn) break;
-            if (number != superblock.ReplaySegment && startLsn < lsn) continue;
-            if (!state.Segments.TryGet(number, out var segment))
-            {
-                segment = new Segment(number, slot, file, startLsn) { IsSealed = true };
-                state.Segments.Add(segment);
-            }
-
-            var offset = number == superblock.ReplaySegment ? (int)superblock.ReplayOffset : FormatTags.PageBytes;
-            while (lsn < limit[i] && await ReadRecordAsync(file, number, offset, lsn) is { } record)
-            {
-                records.Add(new FoundRecord(record, segment!, offset));
-                offset += record.TotalBytes;
-                lsn++;
-            }
-
-            // What came in by the page cache of a killed process may not be on media yet.
-            segment!.IsDirty = true;
-            segment.WriteOffset = state.Segments.SegmentBytes;
-        }
-
-        return records;
-    }
-
-    private async ValueTask<RecordHeader?> ReadRecordAsync(IStorageFile file, uint number, int offset, ulong lsn)
-    {
-        var limitBytes = state.Segments.SegmentBytes - offset;
-        var header = await ReadHeaderAsync(state, file, number, offset, lsn);
-        if (header is null || header.TotalBytes > limitBytes) return null;
-        var data = new byte[header.DataBlocks * FormatTags.PageBytes];
-        await file.ReadAsync(offset + header.HeaderBytes, data);
-        for (var i = 0; i < header.DataBlocks; i++)
-        {
-            if (Crc32C.Compute(data.AsSpan(i * FormatTags.PageBytes, FormatTags.PageBytes)) != header.Checksums[i]) return null;
-        }
-
-        return header;
-    }
-
-    /// <summary>The header of the record with that lsn at that place; null when there is none.</summary>
-    public static async ValueTask<RecordHeader?> ReadHeaderAsync(StoreState state, IStorageFile file, uint number, int offset, ulong lsn)
-    {
-        var limitBytes = state.Segments.SegmentBytes - offset;
-        if (limitBytes < FormatTags.PageBytes) return null;
-        var page = new byte[FormatTags.PageBytes];
-        await file.ReadAsync(offset, page);
-        var headerBytes = RecordHeader.PeekBytes(page, lsn, number, state.ReplicaTag, limitBytes);
-        if (headerBytes == 0) return null;
-        if (headerBytes > FormatTags.PageBytes)
-        {
-            var whole = new byte[headerBytes];
-            page.CopyTo(whole, 0);
-            await file.ReadAsync(offset + FormatTags.PageBytes, whole.AsMemory(FormatTags.PageBytes));
-            page = whole;
-        }
-
-        return RecordHeader.Read(page, limitBytes);
     }
 
     /// <summary>Files that neither the checkpoint nor the log after it uses.</summary>
@@ -209,6 +133,10 @@ internal sealed class LogRecovery(StoreState state, MapUpdates updates)
                 await updates.WriteAsync(operation.Block, header.Checksums.AsMemory(dataBlock, (int)operation.BlockCount), record.Segment.Number, offset + (uint)dataBlock, seqOf(i));
                 dataBlock += (int)operation.BlockCount;
             }
+            else if (operation.Kind == OperationKind.Unmap && header.Kind == RecordKind.Copy)
+            {
+                await updates.EmptyAsync(operation.Block, operation.BlockCount, seqOf(i));
+            }
             else if (operation.Kind == OperationKind.Unmap)
             {
                 await updates.UnmapAsync(operation.Block, operation.BlockCount, seqOf(i));
@@ -227,6 +155,4 @@ internal sealed class LogRecovery(StoreState state, MapUpdates updates)
                 await updates.MoveAsync(operation.Block + i, header.Checksums[dataBlock], header.Relocated[dataBlock], record.Segment.Number, offset + (uint)dataBlock);
         }
     }
-
-    private readonly record struct FoundRecord(RecordHeader Header, Segment Segment, int OffsetBytes, long CutSeq = long.MaxValue);
 }

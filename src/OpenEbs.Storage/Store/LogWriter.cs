@@ -36,7 +36,8 @@ internal sealed class LogWriter(StoreState state)
         var header = _header.AsSpan(0, headerBytes);
         header.Clear();
         Fill(header, operations, origins, dataBlocks);
-        RecordHeader.Seal(header, kind, state.NextLsn, segment.Number, position.Epoch, position.Seq, state.CommitSeq, operations.Length, dataBlocks, state.ReplicaTag, argument);
+        var facts = new RecordFacts(kind, state.NextLsn, state.HomeIn(segment), position, state.CommitSeq, argument, state.DurableLsn);
+        RecordHeader.Seal(header, facts, operations.Length, dataBlocks);
         _gather.Clear();
         _gather.Add(_header.AsMemory(0, headerBytes));
         foreach (ref readonly var operation in operations)
@@ -94,6 +95,6 @@ internal sealed class LogWriter(StoreState state)
         if (segments.Current is { } current && current.WriteOffset + totalBytes <= segments.SegmentBytes) return current;
         if (segments.FreeCount == 0 && !mayUseReserve && state.Device.FreeBytes < state.Options.ReserveBytes + segments.SegmentBytes)
             throw new StorageFullException($"{state.Device.Path}: the pool has {state.Device.FreeBytes} bytes left, {state.Options.ReserveBytes} of them reserved; free space or enlarge the pool.");
-        return segments.Begin(state.NextLsn);
+        return segments.Begin(state.NextLsn, state.Superblock.Revision);
     }
 }

@@ -38,6 +38,27 @@ internal sealed class MapUpdates(StoreState state)
         }
     }
 
+    /// <summary>Empties blocks for a rebuild. Those that never held anything here count as changed too: on the source they did, and a replica that is later rebuilt from this one may still hold it.</summary>
+    public async ValueTask EmptyAsync(long block, long blockCount, long seq)
+    {
+        var end = block + blockCount;
+        while (block < end)
+        {
+            var leafIndex = block >> MapNode.LeafBits;
+            var leaf = await state.Map.GetWritableLeafAsync(leafIndex, (ulong)seq);
+            var from = (int)(block & (MapNode.LeafBlocks - 1));
+            var to = (int)Math.Min(from + end - block, MapNode.LeafBlocks);
+            for (var i = from; i < to; i++)
+            {
+                if (leaf.Entries[i].IsMapped) state.Segments.CountLive(leaf.Entries[i].Segment, -1);
+                leaf.Entries[i] = ExtentEntry.Emptied((ulong)seq);
+            }
+
+            if (!leaf.Entries.AsSpan().ContainsMapped()) state.Map.DropLeaf(leafIndex, leaf.MaxSeq);
+            block += to - from;
+        }
+    }
+
     /// <summary>Points blocks at new copies of their data, where the map still refers to the old ones. Their seq stays.</summary>
     public async ValueTask MoveAsync(long block, uint checksum, RelocatedBlock origin, uint segment, uint offset)
     {

@@ -229,7 +229,7 @@ public sealed partial class ReplicaStore : IReplicaStore
             if (_state.Consistency != ReplicaConsistency.Rebuilding) throw new InvalidOperationException("Blocks are copied only to a store that is being rebuilt.");
             var place = _log.Append(RecordKind.Copy, _state.Last, 0, operations.Span, default, mayUseReserve: false);
             var offset = place.DataOffset;
-            for (var i = 0; i < operations.Length; i++) offset += await ApplyAsync(operations.Span[i], place.Segment.Number, offset, _state.Last.Seq + 1);
+            for (var i = 0; i < operations.Length; i++) offset += await ApplyCopyAsync(operations.Span[i], place.Segment.Number, offset);
         }
         finally
         {
@@ -324,6 +324,15 @@ public sealed partial class ReplicaStore : IReplicaStore
             default:
                 throw new ArgumentOutOfRangeException(nameof(operation), operation.Kind, "Unknown kind of operation.");
         }
+    }
+
+    private async ValueTask<uint> ApplyCopyAsync(StoreOperation operation, uint segment, uint offset)
+    {
+        // Whichever operation changed the block on the source, this seq is above its.
+        var seq = _state.Last.Seq + 1;
+        if (operation.Kind == OperationKind.Write) return await ApplyAsync(operation, segment, offset, seq);
+        await _updates.EmptyAsync(operation.Block, operation.BlockCount, seq);
+        return 0;
     }
 
     private void TrustTail()

@@ -53,6 +53,9 @@ internal sealed class StoreState : IDisposable
 
     public ulong NextLsn { get; set; } = 1;
 
+    /// <summary>All records up to this lsn are on media.</summary>
+    public ulong DurableLsn { get; set; }
+
     public LogPosition Last { get; set; }
 
     public LogPosition LogStart { get; set; }
@@ -80,13 +83,15 @@ internal sealed class StoreState : IDisposable
 
     public static ulong TagOf(string replicaId) => ((ulong)Crc32C.Compute(Encoding.UTF8.GetBytes(replicaId)) << 32) | Crc32C.Compute(Encoding.UTF8.GetBytes(replicaId + "/"));
 
+    public RecordHome HomeIn(Segment segment) => new(segment.Number, (uint)segment.Revision, ReplicaTag);
+
     /// <summary>Replaces both superblocks, one after the other, each flushed.</summary>
     public async ValueTask WriteSuperblockAsync(Func<Superblock, Superblock> change)
     {
         await _superblockTurn.EnterAsync();
         try
         {
-            var next = change(Superblock) with { Revision = Superblock.Revision + 1 };
+            var next = change(Superblock) with { Revision = Superblock.Revision + 1, DurableLsn = DurableLsn };
             var slot = new byte[Superblock.SlotBytes];
             next.Write(slot);
             for (var i = 0; i < 2; i++)

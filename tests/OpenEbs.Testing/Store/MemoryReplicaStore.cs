@@ -171,6 +171,9 @@ public sealed class MemoryReplicaStore : IReplicaStore
             if (operation.Kind == OperationKind.Mark) throw new ArgumentException("Only writes and unmaps are copied.", nameof(operations));
             var copy = operation with { Data = operation.Data.ToArray(), Checksums = operation.Checksums.ToArray() };
             Apply(_blocks, new MemoryOperation(0, MemoryBlock.Copied, copy));
+
+            // A block that never held anything here may have held something on the source, and may still on a replica that is later rebuilt from this one.
+            for (var i = 0L; operation.Kind == OperationKind.Unmap && i < operation.BlockCount; i++) _blocks.TryAdd(operation.Block + i, new MemoryBlock(null, MemoryBlock.Copied));
         }
 
         return ValueTask.CompletedTask;
