@@ -80,7 +80,8 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         if (opened.Outcome != ReplicaOutcome.Ok || opened.Status is null)
         {
             link.Reason = opened.Reason.Length > 0 ? opened.Reason : $"it answered {opened.Outcome}";
-            if (link.Standing == ReplicaStanding.InSync && context.Source(link) is not null) await SetStandingAsync(ReplicaStanding.Faulted, link.Reason);
+
+            // Whether it leaves the in-sync set is for the coordinator's watch, which keeps minInSync.
             return false;
         }
 
