@@ -3,9 +3,11 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using OpenEbs.Buffers;
 using OpenEbs.Grains.Cluster;
 using OpenEbs.Grains.Gateways;
+using OpenEbs.Grains.Membership;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Grains.Replicas.Messages;
+using OpenEbs.Grains.Transport;
 using OpenEbs.Grains.Volumes;
 using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
@@ -39,6 +41,7 @@ public static class OpenEbsSiloBuilderExtensions
         services.AddSerializer(serializer => serializer.Configure(MessageAliases.Register));
         services.AddKeyedSingleton<IGrainStorageSerializer, PlainJsonStorageSerializer>(StorageName);
         if (options.ExitWhenDeclaredDead) services.Replace(ServiceDescriptor.Singleton<IFatalErrorHandler, FastExit>());
+        if (options.LargeBlockTransport) LargeBlockTransport.Use(services);
         return silo;
     }
 
@@ -58,6 +61,7 @@ public static class OpenEbsSiloBuilderExtensions
         services.AddSingleton<PoolCensus>();
         AddWithLifecycle<NodeDirectory>(services);
         AddWithLifecycle<ClusterUpkeep>(services);
+        AddWithLifecycle<ProcessSentinel>(services);
     }
 
     /// <summary>A killed process is noticed in about 0.7 s and a hung one in about 1.3 s (10 and 60 s untuned); eight busy loops on two cores caused no false alarm.</summary>
