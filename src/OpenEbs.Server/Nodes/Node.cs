@@ -62,7 +62,7 @@ internal static class Node
             "Then start again; nothing was changed.");
     }
 
-    /// <summary>Starting leaves tens of megabytes of dead buffers (the dashboard packs its pages, types are loaded); an idle node would keep them for hours.</summary>
+    /// <summary>Starting leaves tens of megabytes of dead buffers (types are loaded, methods compiled); an idle node would keep them for hours.</summary>
     private static void ReturnMemory()
     {
         GCSettings.LargeObjectHeapCompactionMode = GCLargeObjectHeapCompactionMode.CompactOnce;

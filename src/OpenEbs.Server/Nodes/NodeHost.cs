@@ -2,6 +2,7 @@ using System.Net;
 using Microsoft.Extensions.Logging.Console;
 using OpenEbs.Grains.Hosting;
 using OpenEbs.Server.Configuration;
+using OpenEbs.Server.Dashboard;
 using OpenEbs.Server.Health;
 using OpenEbs.Server.Metadata;
 using OpenEbs.Server.Portals;
@@ -56,7 +57,7 @@ internal static class NodeHost
         if (options.HasRole(NodeRole.Control))
         {
             VolumeApi.Map(app);
-            app.MapOrleansDashboard("/orleans");
+            DashboardEndpoints.Map(app);
         }
 
         return app;
