@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Buffers;
 using OpenEbs.Grains.Gateways;
@@ -123,12 +124,14 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         LogResized(_name, record.SizeBytes, sizeBytes);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes)
     {
         if (_coordinator is not { } coordinator) return NotHere();
         return VolumeReplies.From(await coordinator.ReadAsync(offsetBytes, lengthBytes), lengthBytes, Done(coordinator));
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags)
     {
         if (_coordinator is not { } coordinator)
@@ -140,6 +143,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         return VolumeReplies.From(await coordinator.WriteAsync(offsetBytes, data, data.Length, flags.HasFlag(IoFlags.ForceUnitAccess)), 0, Done(coordinator));
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<IoReply> FlushAsync()
     {
         if (_coordinator is not { } coordinator) return NotHere();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Storage.Devices;
 using OpenEbs.Storage.Scheduling;
@@ -71,6 +72,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<AppendReply> AppendAsync(AppendRequest request)
     {
         await _writeTurn.EnterAsync();
@@ -108,6 +110,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         return request.Flush ? await FlushAsync(request.Epoch, request.Incarnation, request.CommitSeq, flush: true) : Reply(ReplicaOutcome.Ok);
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush)
     {
         var refusal = Check(epoch, incarnation);
@@ -125,6 +128,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         return Reply(Check(epoch, incarnation));
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount)
     {
         var refusal = Check(epoch, incarnation);

@@ -28,7 +28,7 @@ public sealed record CoordinatorOptions
     public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(1);
 
     /// <summary>Bytes acknowledged but not durable that start a background flush; at twice as many, writes wait.</summary>
-    public long FlushWindowBytes { get; init; } = 64L << 20;
+    public long FlushWindowBytes { get; init; } = 32L << 20;
 
     /// <summary>Most data in one call to a replica.</summary>
     public int MaxBatchBytes { get; init; } = 1 << 20;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Store;
@@ -69,6 +70,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     public void Start() => _ = OpenAsync();
 
     /// <summary>Reads bytes. When Ok, the first <paramref name="lengthBytes"/> bytes of the result's data are what was read.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<VolumeIoResult> ReadAsync(long offsetBytes, int lengthBytes)
     {
         var deadline = Deadline();
@@ -98,6 +100,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     }
 
     /// <summary>Acknowledged when everything sequenced before is on stable media of every in-sync replica (promise P2).</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<VolumeIoResult> FlushAsync()
     {
         var deadline = Deadline();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Replication.Replicas;
@@ -16,6 +17,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     public bool IsIdle => _pending.Count == 0;
 
     /// <summary>Reads whole blocks whose range the caller holds. Fails with TimedOut at the deadline, MediumError when no replica has a good copy, Fenced when stopped.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline)
     {
         try
@@ -53,6 +55,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         }
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<VolumeIoResult> TryReadAsync(long block, int blockCount, long deadline)
     {
         long bad = 0;
@@ -186,6 +189,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return best;
     }
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(ReadReply? Reply, ReplicaLink From)> AskAsync(ReplicaLink link, long block, int blockCount, long excluded)
     {
         var read = new PendingRead(link, block, blockCount, excluded, context.Now);
