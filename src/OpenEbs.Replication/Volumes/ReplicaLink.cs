@@ -95,6 +95,8 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     /// <summary>Smoothed time of a read, in time stamp ticks.</summary>
     public long ReadTicks { get; set; }
 
+    public ReplicaInstruments Instruments { get; } = new(context.Time, context.Keeper.Record?.Name ?? "", entry.Id);
+
     public long NextStepNumber() => ++_stepNumber;
 
     /// <summary>Operations after <paramref name="lastSeq"/>, which the replica has, flow from now on.</summary>
@@ -274,6 +276,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
         if (life != _life) return;
         InFlightSince = 0;
+        Instruments.OnWrite(sentAt);
         if (!Accept(reply, sentAt)) return;
         if (reply.Outcome != ReplicaOutcome.Ok) await context.Delay(options.RetryDelay);
         else
@@ -328,6 +331,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
                 var reply = await Channel.FlushAsync(context.Epoch, Incarnation, context.CommitSeq, flush: true);
                 if (life != _life) return;
                 FlushSince = 0;
+                Instruments.OnFlush(sentAt);
                 if (!Accept(reply, sentAt)) return;
                 owner.OnProgress();
             }

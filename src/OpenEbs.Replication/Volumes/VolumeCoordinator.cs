@@ -6,12 +6,6 @@ using OpenEbs.Storage.Store;
 
 namespace OpenEbs.Replication.Volumes;
 
-/// <summary>A run of bytes of a volume.</summary>
-public readonly record struct BlockByteRange(long OffsetBytes, long LengthBytes);
-
-/// <summary>A run of bytes of a volume, and whether it holds data.</summary>
-public readonly record struct AllocatedByteRange(long OffsetBytes, long LengthBytes, bool Mapped);
-
 /// <summary>
 /// The one sequenced log of a volume (design section 4): gives every operation its seq, sends it to all in-sync replicas, and acknowledges it when all have it. There may be two coordinators
 /// of a volume for a while; what keeps them apart is the epoch, which each raises in the volume's record and in every replica before it serves.
@@ -28,6 +22,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     private readonly ILogger _logger;
     private readonly VolumeReads _reads;
     private readonly VolumeWrites _writes;
+    private readonly InSyncSet _inSync;
     private readonly Queue<Waiter> _gate = new();
     private VolumeOpening? _opening;
     private bool _watching;
@@ -62,6 +57,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _logger = logger;
         _reads = new VolumeReads(_context, this);
         _writes = new VolumeWrites(_context, _reads, Watch);
+        _inSync = new InSyncSet(_context, _reads, this);
     }
 
     public CoordinatorState State { get; private set; }
@@ -76,7 +72,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
         if (!IsInside(offsetBytes, lengthBytes)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
-        var (block, count) = Blocks(offsetBytes, lengthBytes);
+        var (block, count) = VolumeBlocks.Covering(offsetBytes, lengthBytes);
         var range = _context.Ranges.Enter(block, count, _context.Faults.SkipReadWait ? RangeUse.Write : RangeUse.Read);
         Watch();
         try
@@ -149,10 +145,10 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         {
             if (_context.Source(null) is { } source)
             {
-                var (block, count) = Blocks(offsetBytes, sizeBytes - offsetBytes);
+                var (block, count) = VolumeBlocks.Covering(offsetBytes, sizeBytes - offsetBytes);
                 var reply = await source.Channel.ListAllocatedAsync(_context.Epoch, source.Incarnation, block, count, maxRanges);
                 if (reply.Outcome == ReplicaOutcome.Ok)
-                    return [.. reply.Runs.Select(r => new AllocatedByteRange(r.Block * VolumeBlocks.BlockBytes, r.BlockCount * VolumeBlocks.BlockBytes, r.Mapped))];
+                    return [.. reply.Runs.Select(r => AllocatedByteRange.Of(r, offsetBytes, sizeBytes))];
             }
 
             await _context.Delay(_context.Options.RetryDelay);
@@ -220,7 +216,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         if (_context.IsStopped) return;
         LogDown(link.Entry.Id, link.Reason);
-        _ = RejoinAsync(link);
+        _ = _inSync.RejoinAsync(link);
         Watch();
     }
 
@@ -249,7 +245,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             // The first operation of the epoch: once it is acknowledged, so is all that earlier epochs left unacknowledged.
             _writes.Mark(Deadline());
             UpdateServing();
-            foreach (var link in _context.Links.Where(l => l.State == LinkState.Down)) _ = RejoinAsync(link);
+            foreach (var link in _context.Links.Where(l => l.State == LinkState.Down)) _ = _inSync.RejoinAsync(link);
         }
         catch (VolumeRecordConflictException e)
         {
@@ -263,26 +259,6 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             LogOpenFailed(e);
             Fence(e.Message);
         }
-    }
-
-    private async Task RejoinAsync(ReplicaLink link)
-    {
-        if (link.Rejoining) return;
-        link.Rejoining = true;
-        try
-        {
-            await new ReplicaRejoin(_context, _reads, link, this).RunAsync();
-        }
-        catch (Exception e) when (!_context.IsStopped)
-        {
-            LogRejoinEnded(link.Entry.Id, e);
-        }
-        finally
-        {
-            link.Rejoining = false;
-        }
-
-        if (!_context.IsStopped && (link.State == LinkState.Down || link.Standing != ReplicaStanding.InSync)) _ = RejoinAsync(link);
     }
 
     /// <summary>Serves while enough replicas are in sync.</summary>
@@ -357,7 +333,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
                 await _context.Delay(_context.Options.WatchInterval);
                 _reads.Watch();
                 _writes.Watch();
-                WatchLinks();
+                _inSync.Watch(_opened);
                 var now = _context.Now;
                 while (_gate.TryPeek(out var waiter) && waiter.Deadline <= now) _gate.Dequeue().Passed.TrySetResult(VolumeIoStatus.TimedOut);
                 var busy = !_reads.IsIdle || !_writes.IsIdle || _gate.Count > 0 || _context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down);
@@ -377,58 +353,6 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         }
     }
 
-    private void WatchLinks()
-    {
-        var now = _context.Now;
-        var options = _context.Options;
-        foreach (var link in _context.Links)
-        {
-            if (Overdue(link.InFlightSince, options.ReplicaTimeout) || Overdue(link.RenewalSince, options.ReplicaTimeout)) link.GoDown($"it has not answered for {options.ReplicaTimeout.TotalSeconds:0.#} s");
-            else if (Overdue(link.FlushSince, options.FlushTimeout)) link.GoDown($"a flush of it takes longer than {options.FlushTimeout.TotalSeconds:0.#} s");
-        }
-
-        if (!_opened) return;
-        var live = _context.Links.Count(l => l.State == LinkState.Live && l.Standing == ReplicaStanding.InSync);
-        var record = _context.Keeper.Record!;
-
-        // While too few are left, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.
-        if (live < record.MinInSync || live == 0) return;
-        foreach (var link in _context.Links)
-        {
-            if (link.State == LinkState.Down && link.Standing == ReplicaStanding.InSync && !link.Dropping && Overdue(link.DownSince, options.FailureGrace)) _ = DropAsync(link);
-        }
-
-        bool Overdue(long since, TimeSpan limit) => since != 0 && now - since > _context.Ticks(limit);
-    }
-
-    /// <summary>Takes a replica that cannot be reached out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
-    private async Task DropAsync(ReplicaLink link)
-    {
-        link.Dropping = true;
-        try
-        {
-            var reason = link.Reason;
-            if (!_context.Faults.DropWithoutRecord) await _context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, ReplicaStanding.Faulted, reason), _context.Stopped);
-            LogDropped(link.Entry.Id, reason);
-            link.Standing = ReplicaStanding.Faulted;
-
-            // It may have come back while the record was written: it has to join again.
-            link.GoDown(reason);
-            ((ILinkOwner)this).OnProgress();
-        }
-        catch (VolumeRecordConflictException e)
-        {
-            Fence(e.Message);
-        }
-        catch (OperationCanceledException) when (_context.IsStopped)
-        {
-        }
-        finally
-        {
-            link.Dropping = false;
-        }
-    }
-
     private string StateReason()
     {
         if (_context.Keeper.Failure is { } failure) return $"the metadata store failed: {failure}";
@@ -444,13 +368,6 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var record = _context.Keeper.Record!;
         return offsetBytes >= 0 && lengthBytes >= 0 && offsetBytes <= record.SizeBytes - lengthBytes && (offsetBytes | lengthBytes) % record.BlockLength == 0;
-    }
-
-    internal static (long Block, int Count) Blocks(long offsetBytes, long lengthBytes)
-    {
-        var first = offsetBytes / VolumeBlocks.BlockBytes;
-        var end = (offsetBytes + lengthBytes + VolumeBlocks.BlockBytes - 1) / VolumeBlocks.BlockBytes;
-        return (first, (int)Math.Min(end - first, int.MaxValue));
     }
 
     private VolumeIoResult Trim(VolumeIoResult result, int skipBytes, int lengthBytes)
@@ -478,12 +395,6 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     [LoggerMessage(2403, LogLevel.Warning, "Replica {Replica} went down: {Reason}")]
     private partial void LogDown(string replica, string reason);
 
-    [LoggerMessage(2404, LogLevel.Warning, "Replica {Replica} is out of the in-sync set: {Reason}")]
-    private partial void LogDropped(string replica, string reason);
-
     [LoggerMessage(2405, LogLevel.Error, "The volume could not be opened")]
     private partial void LogOpenFailed(Exception exception);
-
-    [LoggerMessage(2406, LogLevel.Error, "Bringing replica {Replica} back ended unexpectedly")]
-    private partial void LogRejoinEnded(string replica, Exception exception);
 }

@@ -211,6 +211,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         try
         {
             var reply = await link.Channel.ReadAsync(context.Epoch, link.Incarnation, read.Block, read.BlockCount);
+            link.Instruments.OnRead(sentAt);
             link.ReadTicks += (context.Now - sentAt - link.ReadTicks) / 8;
             read.Complete(reply, link);
         }

@@ -42,7 +42,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Act
         {
             if (lengthBytes == 0) return new VolumeIoResult(VolumeIoStatus.Ok);
             if (await AdmitAsync(lengthBytes, deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
-            var (block, count) = VolumeCoordinator.Blocks(offsetBytes, lengthBytes);
+            var (block, count) = VolumeBlocks.Covering(offsetBytes, lengthBytes);
             var whole = (offsetBytes | (uint)lengthBytes) % VolumeBlocks.BlockBytes == 0;
             range = context.Ranges.Enter(block, count, whole ? RangeUse.Write : RangeUse.Exclusive);
             watch();
@@ -123,7 +123,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Act
         var lengthBytes = compareThenWrite.Length / 2;
         if (lengthBytes == 0) return new VolumeIoResult(VolumeIoStatus.Ok);
         if (await AdmitAsync(lengthBytes + (2 * VolumeBlocks.BlockBytes), deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
-        var (block, count) = VolumeCoordinator.Blocks(offsetBytes, lengthBytes);
+        var (block, count) = VolumeBlocks.Covering(offsetBytes, lengthBytes);
         RangeLock? range = context.Ranges.Enter(block, count, RangeUse.Exclusive);
         IMemoryOwner<byte>? data = null;
         watch();

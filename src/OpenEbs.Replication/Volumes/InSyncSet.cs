@@ -1,0 +1,90 @@
+using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
+
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Which replicas acknowledgements rest on: takes out those that stay away, and brings back those that return.</summary>
+internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads, ILinkOwner owner)
+{
+    private readonly ILogger _logger = context.Logger;
+
+    /// <summary>Brings a replica back, for as long as it takes.</summary>
+    public async Task RejoinAsync(ReplicaLink link)
+    {
+        if (link.Rejoining) return;
+        link.Rejoining = true;
+        try
+        {
+            await new ReplicaRejoin(context, reads, link, owner).RunAsync();
+        }
+        catch (Exception e) when (!context.IsStopped)
+        {
+            LogRejoinEnded(link.Entry.Id, e);
+        }
+        finally
+        {
+            link.Rejoining = false;
+        }
+
+        if (!context.IsStopped && (link.State == LinkState.Down || link.Standing != ReplicaStanding.InSync)) _ = RejoinAsync(link);
+    }
+
+    /// <summary>Called at intervals: gives up calls that hang, and drops replicas that stay away.</summary>
+    public void Watch(bool opened)
+    {
+        var now = context.Now;
+        var options = context.Options;
+        foreach (var link in context.Links)
+        {
+            if (Overdue(link.InFlightSince, options.ReplicaTimeout) || Overdue(link.RenewalSince, options.ReplicaTimeout)) link.GoDown($"it has not answered for {options.ReplicaTimeout.TotalSeconds:0.#} s");
+            else if (Overdue(link.FlushSince, options.FlushTimeout)) link.GoDown($"a flush of it takes longer than {options.FlushTimeout.TotalSeconds:0.#} s");
+        }
+
+        if (!opened) return;
+        var live = context.Links.Count(l => l.State == LinkState.Live && l.Standing == ReplicaStanding.InSync);
+        var record = context.Keeper.Record!;
+
+        // While too few are left, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.
+        if (live < record.MinInSync || live == 0) return;
+        foreach (var link in context.Links)
+        {
+            if (link.State == LinkState.Down && link.Standing == ReplicaStanding.InSync && !link.Dropping && Overdue(link.DownSince, options.FailureGrace)) _ = DropAsync(link);
+        }
+
+        bool Overdue(long since, TimeSpan limit) => since != 0 && now - since > context.Ticks(limit);
+    }
+
+    /// <summary>Takes a replica that cannot be reached out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
+    private async Task DropAsync(ReplicaLink link)
+    {
+        link.Dropping = true;
+        try
+        {
+            var reason = link.Reason;
+            if (!context.Faults.DropWithoutRecord) await context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, ReplicaStanding.Faulted, reason), context.Stopped);
+            LogDropped(link.Entry.Id, reason);
+            link.Standing = ReplicaStanding.Faulted;
+
+            // It may have come back while the record was written: it has to join again.
+            link.GoDown(reason);
+            owner.OnProgress();
+        }
+        catch (VolumeRecordConflictException e)
+        {
+            owner.OnFenced(e.Message);
+        }
+        catch (OperationCanceledException) when (context.IsStopped)
+        {
+        }
+        finally
+        {
+            link.Dropping = false;
+        }
+    }
+
+    [LoggerMessage(2404, LogLevel.Warning, "Replica {Replica} is out of the in-sync set: {Reason}")]
+    private partial void LogDropped(string replica, string reason);
+
+    [LoggerMessage(2406, LogLevel.Error, "Bringing replica {Replica} back ended unexpectedly")]
+    private partial void LogRejoinEnded(string replica, Exception exception);
+}
