@@ -11,6 +11,9 @@ public sealed class MemoryCatalog : ITargetCatalog
     /// <summary>Sessions attached now.</summary>
     public int Attached => _attached;
 
+    /// <summary>Makes attaching fail, for tests.</summary>
+    public bool FailAttach { get; set; }
+
     private int _attached;
 
     public void Add(string name, ILogicalUnitStore store) => _stores.Add(name, store);
@@ -23,6 +26,7 @@ public sealed class MemoryCatalog : ITargetCatalog
     public ValueTask<ILogicalUnitStore?> AttachAsync(string targetName, SessionFacts session, CancellationToken cancellationToken)
     {
         if (!_stores.TryGetValue(targetName, out var store)) return new((ILogicalUnitStore?)null);
+        if (FailAttach) throw new InvalidOperationException("Attaching fails, as the test wants.");
         Interlocked.Increment(ref _attached);
         return new(store);
     }

@@ -33,7 +33,7 @@ internal sealed class OutgoingPdu
     public int GrantedBytes;
 
     /// <summary>Whose budget that is.</summary>
-    public CommandExecution? GrantedTo;
+    public DataRoom? GrantedTo;
 
     /// <summary>For a run of Data-In: the initiator's MaxRecvDataSegmentLength; 0 for a single PDU.</summary>
     public int MaxSegmentBytes;

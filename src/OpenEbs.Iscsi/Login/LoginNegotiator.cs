@@ -52,7 +52,7 @@ internal sealed class LoginNegotiator(int portalGroupTag, int maxRecvDataSegment
         _stage = current;
 
         // RFC 7143 §6.1 and §11.13.2: while we have more to say the initiator answers with empty requests.
-        if (_pendingOutput.Count > 0) return text.IsEmpty ? Reply(false, next, current) : Fail(LoginStatus.InitiatorError, current);
+        if (_pendingOutput.Count > 0) return text.IsEmpty ? Reply(transit && !_rejectedKey, next, current) : Fail(LoginStatus.InitiatorError, current);
         _text.AddRange(text);
         if (more) return new LoginReply(LoginStatus.Success, false, false, current, 0, default);
         status = Negotiate(current);
@@ -61,8 +61,7 @@ internal sealed class LoginNegotiator(int portalGroupTag, int maxRecvDataSegment
 
         // RFC 7143 §7.11: a negotiation failure in login ends the login. The initiator first hears which key was rejected, and the stage holds;
         // if it goes on all the same, the login fails.
-        if (_rejectedKey) return Reply(false, next, current);
-        return Reply(transit, next, current);
+        return Reply(transit && !_rejectedKey, next, current);
     }
 
     private static LoginReply Fail(LoginStatus status, LoginStage current) => new(status, false, false, current, 0, default);
@@ -71,7 +70,7 @@ internal sealed class LoginNegotiator(int portalGroupTag, int maxRecvDataSegment
     {
         // §11.12.4: version 0 is the only one there is.
         if (request.Bytes[3] > 0) return LoginStatus.UnsupportedVersion;
-        if (++_requests > IscsiLimits.MaxLoginRequests || _rejectedKey || request.AhsLengthBytes != 0) return LoginStatus.InitiatorError;
+        if (++_requests > IscsiLimits.MaxLoginRequests || (_rejectedKey && _pendingOutput.Count == 0) || request.AhsLengthBytes != 0) return LoginStatus.InitiatorError;
         if (_text.Count + textBytes > IscsiLimits.MaxTextBytes) return LoginStatus.InitiatorError;
 
         // §11.12.2: "If the C bit is set to 1, the T bit MUST be 0". §11.12.3: CSG 2 and NSG 2 do not exist, stages only move forward.

@@ -1,6 +1,6 @@
+using System.Buffers;
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
-using Microsoft.Extensions.Logging;
 using OpenEbs.Iscsi.Connections;
 using OpenEbs.Iscsi.Login;
 using OpenEbs.Iscsi.Pdus;
@@ -13,30 +13,35 @@ namespace OpenEbs.Iscsi.Tasks;
 
 /// <summary>Runs the SCSI commands of a session on one connection: from PDU through data transfer and device server to the response. The read loop
 /// begins commands and brings data; store completions end them on whatever thread they come.</summary>
-internal sealed partial class CommandExecution : IThreadPoolWorkItem
+/// <remarks>A task whose state is Active belongs to whoever works on it, and only they may end it; an abort of it just marks it. A task in any other
+/// state is parked and an abort ends it on the spot. Both are decided under the session's lock.</remarks>
+internal sealed class CommandExecution
 {
-    private readonly Connection _connection;
     private readonly Session _session;
     private readonly PortalContext _portal;
     private readonly PduWriter _writer;
     private readonly OperationalParameters _parameters;
     private readonly Nexus _nexus;
+    private readonly CommandAdmission _admission;
+    private readonly CommandTelemetry _telemetry;
     private readonly DataTransfer _data;
-    private IscsiTask? _idle;
     private int _dormant;
-    private int _waiting;
-    private long _grantedBytes;
 
     public CommandExecution(Connection connection, Session session, PortalContext portal)
     {
-        _connection = connection;
         _session = session;
         _portal = portal;
         _writer = connection.Writer;
         _parameters = session.Parameters;
         _nexus = session.Nexus ?? throw new InvalidOperationException("The session has no logical unit.");
+        _admission = new CommandAdmission(session, () => new IscsiTask(this, portal.Pool, done => OnExecuted(done, flush: true)));
+        _telemetry = new CommandTelemetry(session, portal);
+        Room = new DataRoom(session, portal.Budget, task => _data!.Continue(task, flush: true), EndAborted);
         _data = new DataTransfer(this, session, portal, _writer);
     }
+
+    /// <summary>The session's part of the data budget.</summary>
+    public DataRoom Room { get; }
 
     /// <summary>Takes a SCSI command PDU with its immediate data (RFC 7143 §11.3).</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
@@ -50,27 +55,27 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
             return;
         }
 
-        var task = Rent();
+        var task = _admission.Rent();
         try
         {
             var problem = CommandPdu.Fill(task, ref reader.Header, reader.Ahs);
-            task.StartTimestamp = _portal.Time.GetTimestamp();
+            _telemetry.OnReceived(task);
             if (reader.Header.DataSegmentLengthBytes > 0 && !await _data.ReadImmediateAsync(task, reader, skip: problem is not null))
             {
                 // RFC 7143 §7.8: the command is discarded as if it had never come; its CmdSN is still expected.
                 throw new PduRejectedException(RejectReason.DataDigestError, "The digest of a command's immediate data does not match.");
             }
 
-            problem ??= Admit(task, verdict);
+            problem ??= _admission.Admit(task, verdict);
             if (problem is { } reason)
             {
-                CountRefused(task, verdict);
+                _admission.CountRefused(task, verdict);
                 throw new PduRejectedException(reason, "A SCSI command PDU cannot be accepted.");
             }
         }
         catch
         {
-            Return(task);
+            ReturnToPool(task);
             throw;
         }
 
@@ -91,9 +96,9 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
             task.FailWith(SenseData.IllegalRequest(AdditionalSense.InvalidFieldInCommandInformationUnit));
         }
 
-        if (IscsiMetrics.Activities.HasListeners()) StartActivity(task);
+        _telemetry.OnBegin(task);
         if (!task.IsDiscarding && DeviceServer.Prepare(command, _nexus) == CommandPlan.Finished) task.IsDiscarding = true;
-        if (!task.IsDiscarding) CheckDataOutLength(task);
+        if (!task.IsDiscarding) DataTransfer.CheckLength(task);
         _data.Continue(task, flush: false);
     }
 
@@ -113,70 +118,7 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
         }
 
         if (aborted) EndAborted(task);
-        else if (TryGrantOrWait(task, BufferBytes(task.Command))) Start(task, flush);
-    }
-
-    /// <summary>Grants a task its data buffer if the session has room for it.</summary>
-    public bool TryGrant(IscsiTask task, int bytes)
-    {
-        if (task.GrantedBytes >= bytes) return true;
-        if (!_portal.Budget.TryGrant(ref _grantedBytes, bytes - task.GrantedBytes, task.GrantedBytes)) return false;
-        task.GrantedBytes = bytes;
-        return true;
-    }
-
-    /// <summary>Grants a task its data buffer, or leaves it to wait for room; false also when it was aborted and has ended.</summary>
-    public bool TryGrantOrWait(IscsiTask task, int bytes)
-    {
-        if (TryGrant(task, bytes)) return true;
-        bool aborted;
-        lock (_session.Gate)
-        {
-            aborted = task.IsAborted;
-            if (!aborted)
-            {
-                // Counted first, asked again then: who gives back looks at the count afterwards, so one of the two sees the other.
-                Interlocked.Increment(ref _waiting);
-                if (TryGrant(task, bytes))
-                {
-                    Interlocked.Decrement(ref _waiting);
-                    return true;
-                }
-
-                task.State = TaskState.WaitingForRoom;
-            }
-        }
-
-        if (aborted) EndAborted(task);
-        return false;
-    }
-
-    /// <summary>Returns what a task held; called when its data has been sent or it needs none any more.</summary>
-    public void GiveBack(int bytes)
-    {
-        if (bytes == 0) return;
-        _portal.Budget.GiveBack(ref _grantedBytes, bytes);
-
-        // Never inline: this may be called under the writer's lock.
-        if (Volatile.Read(ref _waiting) > 0) ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
-    }
-
-    /// <summary>Goes on with tasks that waited for room.</summary>
-    void IThreadPoolWorkItem.Execute()
-    {
-        while (true)
-        {
-            IscsiTask? task;
-            lock (_session.Gate)
-            {
-                task = _session.Tasks.FindWaiting();
-                if (task is null || !TryGrant(task, Math.Max(task.PieceBytes, BufferBytes(task.Command)))) return;
-                Interlocked.Decrement(ref _waiting);
-                task.State = TaskState.Active;
-            }
-
-            _data.Continue(task, flush: true);
-        }
+        else if (Room.TryGrantOrWait(task, DataRoom.BufferBytes(task.Command))) Start(task, flush);
     }
 
     /// <summary>Leaves a task to wait for data; false when it was aborted meanwhile and has ended.</summary>
@@ -216,8 +158,8 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
             if (!aborted)
             {
                 // Queued before the lock is left: a task management function that no longer finds the task answers behind its response.
-                Forget(task);
-                Record(task);
+                _admission.Forget(task);
+                _telemetry.OnAnswered(task);
                 _writer.Queue(TaskResponse.Build(task, _writer, _parameters), flush: false);
             }
         }
@@ -228,30 +170,9 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
             return;
         }
 
-        var granted = task.GrantedBytes;
-        Return(task);
-        GiveBack(granted);
+        ReturnToPool(task);
         _writer.Flush(onlyIfMuch: !flush);
         if (_dormant > 0) RunDormant(flush);
-    }
-
-    /// <summary>Ends an aborted task without a response and tells those who wait for it.</summary>
-    public void EndAborted(IscsiTask task)
-    {
-        TaskCompletionSource? settled;
-        lock (_session.Gate)
-        {
-            settled = task.Settled;
-            if (task.State != TaskState.Ended) Forget(task);
-        }
-
-        _portal.Metrics.OnAborted();
-        task.Activity?.Dispose();
-        var granted = task.GrantedBytes;
-        Return(task);
-        GiveBack(granted);
-        settled?.TrySetResult();
-        if (_dormant > 0) RunDormant(flush: true);
     }
 
     public Task AbortAllAsync() => AbortAsync(static (_, _) => true, null);
@@ -277,8 +198,8 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
                 // Nobody works on these: they end here. A number that came early still counts.
                 if (task.State == TaskState.Early && _session.Early.TryGetValue(task.CmdSN, out var early)) early.Task = null;
                 if (task.State == TaskState.Dormant) _dormant--;
-                if (task.State == TaskState.WaitingForRoom) Interlocked.Decrement(ref _waiting);
-                Forget(task);
+                if (task.State == TaskState.WaitingForRoom) Room.Forget();
+                _admission.Forget(task);
                 ended.Add(task);
             }
         }
@@ -289,75 +210,10 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
     }
 
     /// <summary>Queues a part of a long read; completes when the initiator has read enough for more.</summary>
-    public ValueTask PushAsync(IscsiTask task, System.Buffers.IMemoryOwner<byte> data, int lengthBytes)
+    public ValueTask PushAsync(IscsiTask task, IMemoryOwner<byte> data, int lengthBytes)
     {
         _writer.Queue(TaskResponse.BuildDataIn(task, _writer, _parameters, data, lengthBytes), flush: true);
         return _writer.IsOverfull ? new ValueTask(_writer.WaitForRoomAsync()) : ValueTask.CompletedTask;
-    }
-
-    /// <summary>Largest buffer that a command needs at a time besides its unsolicited data.</summary>
-    private static int BufferBytes(ScsiCommand command) => command.Descriptor?.Kind switch
-    {
-        CommandKind.Read or CommandKind.WriteSame => (int)Math.Min((long)command.BlockCount * command.BlockLength, IscsiLimits.MaxStoreIoBytes),
-        CommandKind.Verify or CommandKind.WriteAndVerify => IscsiLimits.MaxStoreIoBytes,
-        _ => 0,
-    };
-
-    private RejectReason? Admit(IscsiTask task, WindowVerdict verdict)
-    {
-        lock (_session.Gate)
-        {
-            if (task.IsImmediate && _session.ImmediateTasks >= IscsiLimits.MaxImmediateCommands) return RejectReason.ImmediateCommandReject;
-            if (verdict == WindowVerdict.Early && _session.Early.ContainsKey(task.CmdSN)) return RejectReason.ProtocolError;
-            if (!_session.Tasks.TryAdd(task)) return RejectReason.TaskInProgress;
-            if (task.IsImmediate)
-            {
-                _session.ImmediateTasks++;
-            }
-            else if (verdict == WindowVerdict.Early)
-            {
-                task.State = TaskState.Early;
-                var early = new EarlyRequest { Task = task };
-                early.Header.Opcode = Opcode.ScsiCommand;
-                _session.Early.Add(task.CmdSN, early);
-            }
-            else
-            {
-                _session.Window.Advance(staysOutstanding: true);
-            }
-
-            if (verdict == WindowVerdict.InOrder) task.State = TaskState.Active;
-            return null;
-        }
-    }
-
-    /// <summary>A command that is rejected has been received: its number is used up, so that those behind it do not wait for it.</summary>
-    private void CountRefused(IscsiTask task, WindowVerdict verdict)
-    {
-        if (verdict != WindowVerdict.InOrder || task.IsImmediate) return;
-        lock (_session.Gate) _session.Window.Advance(staysOutstanding: false);
-    }
-
-    /// <summary>CDB and command PDU may differ on the length of data-out. RFC 7143 §11.4.5 only counts the residual, so a plain write takes what it is
-    /// given; for every other command a length that does not fit means something else than it says, and nothing is done.</summary>
-    private static void CheckDataOutLength(IscsiTask task)
-    {
-        var command = task.Command;
-        var needed = command.DataOutLengthBytes;
-        var offered = task.IsWrite ? task.ExpectedDataTransferLength : 0;
-        command.TransferLengthBytes = Math.Min(needed, offered);
-        switch (command.Descriptor!.Kind)
-        {
-            case CommandKind.Write or CommandKind.WriteAndVerify:
-                break;
-            case CommandKind.CompareAndWrite when needed != offered:
-                task.FailWith(SenseData.InvalidCdbField(13));
-                break;
-            case CommandKind.WriteSame when needed != offered:
-            case var _ when needed > offered:
-                task.FailWith(SenseData.IllegalRequest(AdditionalSense.InvalidFieldInCommandInformationUnit));
-                break;
-        }
     }
 
     private void Start(IscsiTask task, bool flush)
@@ -408,7 +264,6 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
         var command = task.Command;
         if (command.Status == ScsiStatus.Good && command.PieceOffset + command.PieceLengthBytes < command.TransferLengthBytes && !task.IsAborted)
         {
-            // RFC 7143 §4.2.3 asks nothing of long writes; a piece that failed ends them here.
             command.PieceOffset += command.PieceLengthBytes;
             _data.Continue(task, flush);
             return;
@@ -420,8 +275,32 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
     private void OnFailed(IscsiTask task, Exception exception)
     {
         task.Command.Fail(new SenseData(SenseKey.HardwareError, AdditionalSense.InternalTargetFailure));
-        if (task.IsAborted && exception is OperationCanceledException) return;
-        LogCommandFailed(_portal.Logger, exception, task.Command.Descriptor?.Code ?? default, _session.Key.TargetName, _session.Key.InitiatorName);
+
+        // An aborted command is expected to end so.
+        if (!task.IsAborted || exception is not OperationCanceledException) _telemetry.OnFailed(task, exception);
+    }
+
+    /// <summary>Ends an aborted task without a response and tells those who wait for it.</summary>
+    private void EndAborted(IscsiTask task)
+    {
+        TaskCompletionSource? settled;
+        lock (_session.Gate)
+        {
+            settled = task.Settled;
+            if (task.State != TaskState.Ended) _admission.Forget(task);
+        }
+
+        _telemetry.OnAborted(task);
+        ReturnToPool(task);
+        settled?.TrySetResult();
+        if (_dormant > 0) RunDormant(flush: true);
+    }
+
+    private void ReturnToPool(IscsiTask task)
+    {
+        var granted = task.GrantedBytes;
+        _admission.Return(task);
+        Room.GiveBack(granted);
     }
 
     private void RunDormant(bool flush)
@@ -440,63 +319,4 @@ internal sealed partial class CommandExecution : IThreadPoolWorkItem
             Run(task, flush);
         }
     }
-
-    /// <summary>Under the lock: out of the task set, its place in the window free.</summary>
-    private void Forget(IscsiTask task)
-    {
-        _session.Tasks.Remove(task);
-        if (task.IsImmediate) _session.ImmediateTasks--;
-        else if (task.State != TaskState.Early) _session.Window.Complete();
-        task.State = TaskState.Ended;
-    }
-
-    private void Record(IscsiTask task)
-    {
-        var command = task.Command;
-        var isIn = task.IsRead ? command.PushedBytes + command.DataInLengthBytes : 0;
-        _portal.Metrics.OnCommand(command.Cdb[0], command.Status == ScsiStatus.CheckCondition, isIn, command.Status == ScsiStatus.Good ? command.TransferLengthBytes : 0,
-            _portal.Time.GetElapsedTime(task.StartTimestamp));
-        if (task.Activity is not { } activity) return;
-        activity.SetTag("scsi.status", command.Status.ToString());
-        if (command.Status == ScsiStatus.CheckCondition) activity.SetStatus(ActivityStatusCode.Error, command.Sense.Code.ToString());
-        activity.Dispose();
-    }
-
-    private void StartActivity(IscsiTask task)
-    {
-        var code = (OperationCode)task.Command.Cdb[0];
-        task.Activity = IscsiMetrics.Activities.StartActivity(Enum.IsDefined(code) ? code.ToString() : "Unknown", ActivityKind.Server);
-        Activity.Current = null;
-        if (task.Activity is not { } activity) return;
-        activity.SetTag("iscsi.target", _session.Key.TargetName);
-        activity.SetTag("iscsi.initiator", _session.Key.InitiatorName);
-    }
-
-    private IscsiTask Rent()
-    {
-        lock (_session.Gate)
-        {
-            if (_idle is { } task)
-            {
-                _idle = task.Next;
-                task.Next = null;
-                return task;
-            }
-        }
-
-        return new IscsiTask(this, _portal.Pool, done => OnExecuted(done, flush: true));
-    }
-
-    private void Return(IscsiTask task)
-    {
-        task.Reset();
-        lock (_session.Gate)
-        {
-            task.Next = _idle;
-            _idle = task;
-        }
-    }
-
-    [LoggerMessage(3031, LogLevel.Error, "{Operation} on {Target} for {Initiator} failed in the store; the initiator got HARDWARE ERROR.")]
-    private static partial void LogCommandFailed(ILogger logger, Exception exception, OperationCode operation, string target, string initiator);
 }

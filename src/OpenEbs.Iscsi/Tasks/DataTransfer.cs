@@ -3,6 +3,7 @@ using OpenEbs.Iscsi.Connections;
 using OpenEbs.Iscsi.Login;
 using OpenEbs.Iscsi.Pdus;
 using OpenEbs.Iscsi.Portals;
+using OpenEbs.Iscsi.Scsi;
 using OpenEbs.Iscsi.Scsi.Sense;
 using OpenEbs.Iscsi.Sessions;
 
@@ -17,6 +18,28 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
 
     private readonly OperationalParameters _parameters = session.Parameters;
     private uint _lastTransferTag;
+
+    /// <summary>CDB and command PDU may differ on the length of data-out. RFC 7143 §11.4.5 only counts the residual, so a plain write takes what it is
+    /// given; for every other command a length that does not fit means something else than it says, and nothing is done.</summary>
+    public static void CheckLength(IscsiTask task)
+    {
+        var command = task.Command;
+        var needed = command.DataOutLengthBytes;
+        var offered = task.IsWrite ? task.ExpectedDataTransferLength : 0;
+        command.TransferLengthBytes = Math.Min(needed, offered);
+        switch (command.Descriptor!.Kind)
+        {
+            case CommandKind.Write or CommandKind.WriteAndVerify:
+                break;
+            case CommandKind.CompareAndWrite when needed != offered:
+                task.FailWith(SenseData.InvalidCdbField(13));
+                break;
+            case CommandKind.WriteSame when needed != offered:
+            case var _ when needed > offered:
+                task.FailWith(SenseData.IllegalRequest(AdditionalSense.InvalidFieldInCommandInformationUnit));
+                break;
+        }
+    }
 
     /// <summary>Reads the data segment of a command PDU; false when its digest is wrong.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -91,7 +114,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
         if (task.Command.DataOut is not null) return;
         var size = task.PieceBytes;
         var first = (int)Math.Min(_parameters.FirstBurstLength, IscsiLimits.MaxStoreIoBytes);
-        if (size > first && !execution.TryGrant(task, size)) size = first;
+        if (size > first && !execution.Room.TryGrant(task, size)) size = first;
         task.Command.DataOut = portal.Pool.Rent(size);
     }
 
@@ -110,7 +133,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
     /// <summary>Sends R2Ts up to the end of the current piece, as many as MaxOutstandingR2T allows.</summary>
     private void AskForMore(IscsiTask task, uint pieceEnd, bool flush)
     {
-        if (!execution.TryGrantOrWait(task, task.PieceBytes)) return;
+        if (!execution.Room.TryGrantOrWait(task, task.PieceBytes)) return;
         RentForSolicited(task);
         OutgoingPdu? first = null, last = null;
         var transfers = task.Transfers;

@@ -33,7 +33,7 @@ internal static class TaskResponse
         pdu.StatSN = StatSNUse.Advance;
 
         // The buffer lives on until it has been sent, and with it the grant.
-        pdu.GrantedTo = task.Owner;
+        pdu.GrantedTo = task.Owner.Room;
         pdu.GrantedBytes = task.GrantedBytes;
         task.GrantedBytes = 0;
         return pdu;

@@ -1,0 +1,84 @@
+using System.Buffers;
+using OpenEbs.Iscsi.Host;
+using OpenEbs.Iscsi.LogicalUnits;
+
+namespace OpenEbs.Iscsi.Tests.Initiators;
+
+/// <summary>A store whose I/O waits while its gate is shut, fails as told, and is written down.</summary>
+internal sealed class GatedStore(MemoryStore inner) : ILogicalUnitStore, IDisposable
+{
+    private readonly Lock _lock = new();
+    private TaskCompletionSource _gate = Opened();
+    private int _inside;
+
+    public LogicalUnitFacts Facts { get => inner.Facts; set => inner.Facts = value; }
+
+    /// <summary>Calls that wait at the gate or are past it and not done.</summary>
+    public int Inside => Volatile.Read(ref _inside);
+
+    public List<string> Calls { get; } = [];
+
+    /// <summary>Status of the next I/O calls, if not Ok.</summary>
+    public StoreIoStatus Fail { get; set; }
+
+    public bool Throw { get; set; }
+
+    public void Shut() => _gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    public void Open() => _gate.TrySetResult();
+
+    /// <summary>Waits until so many calls are inside.</summary>
+    public async Task WaitInsideAsync(int count)
+    {
+        for (var i = 0; Inside < count; i++)
+        {
+            Assert.True(i < 1000, $"{Inside} calls are in the store, {count} were expected.");
+            await Task.Delay(10);
+        }
+    }
+
+    public ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken) =>
+        PassAsync($"read {offsetBytes} {lengthBytes}", () => inner.ReadAsync(offsetBytes, lengthBytes, cancellationToken));
+
+    public ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken) =>
+        PassAsync($"write {offsetBytes} {lengthBytes}{(forceUnitAccess ? " fua" : "")}",
+            () => inner.WriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, cancellationToken));
+
+    public ValueTask<StoreIoResult> FlushAsync(CancellationToken cancellationToken) => PassAsync("flush", () => inner.FlushAsync(cancellationToken));
+
+    public ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, CancellationToken cancellationToken) =>
+        PassAsync("zero " + string.Join(' ', ranges.Select(range => $"{range.OffsetBytes}+{range.LengthBytes}")),
+            () => inner.WriteZeroesAsync(ranges, forceUnitAccess, cancellationToken));
+
+    public ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken) =>
+        PassAsync($"caw {offsetBytes} {lengthBytes}", () => inner.CompareAndWriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, cancellationToken));
+
+    public ValueTask<IReadOnlyList<MappedRange>> GetMappedRangesAsync(long offsetBytes, int maxRanges, CancellationToken cancellationToken) =>
+        inner.GetMappedRangesAsync(offsetBytes, maxRanges, cancellationToken);
+
+    public void Dispose() => inner.Dispose();
+
+    private static TaskCompletionSource Opened()
+    {
+        var gate = new TaskCompletionSource();
+        gate.SetResult();
+        return gate;
+    }
+
+    private async ValueTask<StoreIoResult> PassAsync(string call, Func<ValueTask<StoreIoResult>> io)
+    {
+        lock (_lock) Calls.Add(call);
+        Interlocked.Increment(ref _inside);
+        try
+        {
+            await _gate.Task;
+            if (Throw) throw new IOException("The store broke, as the test wants.");
+            if (Fail != StoreIoStatus.Ok) return new StoreIoResult(Fail);
+            return await io();
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _inside);
+        }
+    }
+}
