@@ -23,6 +23,11 @@ internal sealed class GatedStore(MemoryStore inner) : ILogicalUnitStore, IDispos
 
     public bool Throw { get; set; }
 
+    /// <summary>Ends every call on another thread.</summary>
+    public bool Hops { get; set; }
+
+    public bool Records { get; set; } = true;
+
     public void Shut() => _gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public void Open() => _gate.TrySetResult();
@@ -67,11 +72,16 @@ internal sealed class GatedStore(MemoryStore inner) : ILogicalUnitStore, IDispos
 
     private async ValueTask<StoreIoResult> PassAsync(string call, Func<ValueTask<StoreIoResult>> io)
     {
-        lock (_lock) Calls.Add(call);
+        if (Records)
+        {
+            lock (_lock) Calls.Add(call);
+        }
+
         Interlocked.Increment(ref _inside);
         try
         {
             await _gate.Task;
+            if (Hops) await Task.Yield();
             if (Throw) throw new IOException("The store broke, as the test wants.");
             if (Fail != StoreIoStatus.Ok) return new StoreIoResult(Fail);
             return await io();

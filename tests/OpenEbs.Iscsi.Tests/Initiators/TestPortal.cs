@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using OpenEbs.Iscsi.Host;
 using OpenEbs.Iscsi.Portals;
@@ -8,12 +9,12 @@ namespace OpenEbs.Iscsi.Tests.Initiators;
 /// <summary>A portal with one target whose store the test controls.</summary>
 internal sealed class TestPortal : IAsyncDisposable
 {
-    private TestPortal(IscsiPortalOptions options, TimeProvider time, int blockLength, long sizeBytes)
+    private TestPortal(IscsiPortalOptions options, TimeProvider time, int blockLength, long sizeBytes, ILogger logger)
     {
         Store = new GatedStore(new MemoryStore(sizeBytes, blockLength, Pool));
         Catalog.Add(TargetName, Store);
         Metrics = new IscsiMetrics();
-        Portal = new IscsiPortal(options, Catalog, Pool, time, NullLogger.Instance, Metrics);
+        Portal = new IscsiPortal(options, Catalog, Pool, time, logger, Metrics);
     }
 
     public BufferPool Pool { get; } = new();
@@ -31,11 +32,11 @@ internal sealed class TestPortal : IAsyncDisposable
     public IPEndPoint EndPoint => Portal.BoundEndPoint!;
 
     public static async Task<TestPortal> StartAsync(
-        Action<IscsiPortalOptions>? configure = null, TimeProvider? time = null, int blockLength = 512, long sizeBytes = 64 << 20)
+        Action<IscsiPortalOptions>? configure = null, TimeProvider? time = null, int blockLength = 512, long sizeBytes = 64 << 20, ILogger? logger = null)
     {
         var options = new IscsiPortalOptions { StopTimeout = TimeSpan.FromMilliseconds(200) };
         configure?.Invoke(options);
-        var portal = new TestPortal(options, time ?? TimeProvider.System, blockLength, sizeBytes);
+        var portal = new TestPortal(options, time ?? TimeProvider.System, blockLength, sizeBytes, logger ?? NullLogger.Instance);
         await portal.Portal.StartAsync(new IPEndPoint(IPAddress.Loopback, 0));
         return portal;
     }
