@@ -119,6 +119,10 @@ internal sealed class RecordHeader
         return fits ? ((int)bytes, BinaryPrimitives.ReadUInt64LittleEndian(firstPage[8..])) : default;
     }
 
+    /// <summary>Which segment the record says that it belongs to, that seems to begin with <paramref name="firstPage"/>.</summary>
+    public static RecordHome PeekHome(ReadOnlySpan<byte> firstPage) => new(
+        BinaryPrimitives.ReadUInt32LittleEndian(firstPage[16..]), BinaryPrimitives.ReadUInt32LittleEndian(firstPage[72..]), BinaryPrimitives.ReadUInt64LittleEndian(firstPage[56..]));
+
     /// <summary>Null when the header does not check.</summary>
     public static RecordHeader? Read(Span<byte> header, int limitBytes)
     {

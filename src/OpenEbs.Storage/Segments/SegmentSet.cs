@@ -62,7 +62,9 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
                 header = SegmentHeader.Read(page);
             }
 
-            found.Add(new SegmentFile(slot, file, header is { } h && h.ReplicaTag == replicaTag && file.LengthBytes == SegmentBytes ? header : null));
+            if (file.LengthBytes != SegmentBytes || (header is { } h && h.ReplicaTag != replicaTag)) header = null;
+            else header ??= await DeduceHeaderAsync(file);
+            found.Add(new SegmentFile(slot, file, header));
         }
 
         return found;
@@ -201,6 +203,16 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
     public void Dispose()
     {
         foreach (var file in _files.Values) file.Dispose();
+    }
+
+    /// <summary>What a damaged or lost header said, from the record that follows it.</summary>
+    private async ValueTask<SegmentHeader?> DeduceHeaderAsync(IStorageFile file)
+    {
+        var page = new byte[FormatTags.PageBytes];
+        await file.ReadAsync(FormatTags.PageBytes, page);
+        var home = RecordHeader.PeekHome(page);
+        if (home.ReplicaTag != replicaTag || await LogScan.ReadHeaderAsync(file, home, FormatTags.PageBytes, SegmentBytes) is not { } first) return null;
+        return new SegmentHeader(home.SegmentNumber, SegmentBytes, first.Lsn, replicaTag, home.SegmentRevision);
     }
 
     private uint CreateFile()

@@ -95,6 +95,7 @@ internal sealed class LogRecovery(StoreState state, MapUpdates updates)
                 state.Consistency = ReplicaConsistency.Rebuilding;
                 state.RebuildBaseSeq = header.Argument;
                 state.Last = state.LogStart = new LogPosition(header.Epoch, header.FirstSeq);
+                state.DurableSeq = Math.Min(state.DurableSeq, header.FirstSeq);
                 state.Index.Clear();
                 break;
             case RecordKind.RebuildEnd:

@@ -70,7 +70,8 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
         return await ReadHeaderAsync(segment.File, home, offset, state.Segments.SegmentBytes) is { } header && header.Lsn == lsn ? header : null;
     }
 
-    private static async ValueTask<RecordHeader?> ReadHeaderAsync(IStorageFile file, RecordHome home, int offset, int segmentBytes)
+    /// <summary>The header of the record of that segment at that place; null when there is none.</summary>
+    public static async ValueTask<RecordHeader?> ReadHeaderAsync(IStorageFile file, RecordHome home, int offset, int segmentBytes)
     {
         var limitBytes = segmentBytes - offset;
         if (limitBytes < FormatTags.PageBytes) return null;
