@@ -11,6 +11,7 @@ internal static partial class SessionEnding
     {
         try
         {
+            DropEarlyRequests(session);
             if (session.Nexus is { } nexus) portal.Units.Leave(nexus);
             if (session.Facts is { } facts) await portal.Catalog.ReleaseAsync(session.Key.TargetName, facts);
         }
@@ -22,6 +23,16 @@ internal static partial class SessionEnding
         finally
         {
             portal.Sessions.Remove(session);
+        }
+    }
+
+    /// <summary>Requests whose turn never came still hold their data.</summary>
+    private static void DropEarlyRequests(Session session)
+    {
+        lock (session.Gate)
+        {
+            foreach (var request in session.Early.Values) request.Data?.Dispose();
+            session.Early.Clear();
         }
     }
 

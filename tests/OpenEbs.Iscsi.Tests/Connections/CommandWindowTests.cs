@@ -46,6 +46,25 @@ public class CommandWindowTests
         Assert.Equal(1, (await initiator.FinishAsync(third)).Data[0]);
     }
 
+    /// <summary>The portal's end checks that the data of the early requests was given back.</summary>
+    [Fact]
+    public async Task SessionEndsWithAGap_DropsWhatCameEarly()
+    {
+        await using var portal = await TestPortal.StartAsync();
+        await using (var initiator = await TestInitiator.LogInAsync(portal))
+        {
+            initiator.CmdSN++;
+            var ping = new TestPdu(Opcode.NopOut) { Data = new byte[1000] };
+            ping.Header.InitiatorTaskTag = initiator.NewTag();
+            ping.Header.TargetTransferTag = BasicHeader.ReservedTag;
+            initiator.Number(ping);
+            await initiator.SendAsync(ping);
+            await initiator.SendAsync(initiator.Command([0x2a, 0, 0, 0, 0, 0, 0, 0, 1, 0], 512, write: true, immediateData: new byte[512]));
+            await initiator.ExpectSilenceAsync(50);
+            Assert.NotEqual(0, portal.Pool.RentedBytes);
+        }
+    }
+
     [Fact]
     public async Task Window_ShutsWhileCommandsAreOutstandingAndOpensWithEachResponse()
     {
