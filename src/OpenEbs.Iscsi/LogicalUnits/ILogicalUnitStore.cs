@@ -49,10 +49,14 @@ public sealed record LogicalUnitFacts
 }
 
 /// <summary>The store behind one logical unit; offsets and lengths in bytes, whole logical blocks, range already checked. All calls may run
-/// concurrently. Buffers handed in remain the caller's. Ordering: two overlapping calls in flight together may take effect in either order.</summary>
+/// concurrently. Buffers handed in remain the caller's. Ordering: two overlapping calls in flight together may take effect in either order.
+/// A call has at most 1 MiB of data.</summary>
+/// <remarks>Cancellation means that the command was aborted and nobody waits for its result. A call may end early then, with an exception or not, but
+/// only when its effects are settled: applied, or never to be. The answer to the abort, and the next session of the same initiator, wait for that;
+/// a write that took effect later could overwrite a newer one.</remarks>
 public interface ILogicalUnitStore
 {
-    /// <summary>Current facts; size changes on resize (then every session owes a unit attention CAPACITY DATA HAS CHANGED).</summary>
+    /// <summary>Current facts, a new object whenever one of them changes; looked at for each command, so it must cost nothing. Size changes on resize (then every session owes a unit attention CAPACITY DATA HAS CHANGED).</summary>
     LogicalUnitFacts Facts { get; }
 
     ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken);
