@@ -12,6 +12,7 @@ internal sealed class StoreRun(IStoreHost host, int seed)
 
     /// <summary>What the store may be after a crash in the step under way: each with the lowest seq that must survive.</summary>
     private List<(StoreModel Model, long Floor)> _outcomes = [];
+    private StoreModel? _appending;
     private long _epoch = 1;
     private long _nextStamp = 1;
     private bool _closedCleanly = true;
@@ -50,6 +51,7 @@ internal sealed class StoreRun(IStoreHost host, int seed)
         _trace.Add($"{host.Device?.OperationCount,5} {name}");
         var changed = Model.Clone();
         after?.Invoke(changed);
+        _appending = changed;
         try
         {
             await call();
@@ -62,6 +64,7 @@ internal sealed class StoreRun(IStoreHost host, int seed)
             return false;
         }
 
+        _appending = null;
         if (after is not null) Model = changed;
         if (isDurable) Floor = Model.Last.Seq;
         _outcomes = [(Model, Floor)];
@@ -159,6 +162,36 @@ internal sealed class StoreRun(IStoreHost host, int seed)
         Floor = durable;
         _outcomes = [(Model, Floor)];
         return true;
+    }
+
+    /// <summary>A flush that other calls overlap; what it says is durable is so from then on. Not to be under way across truncation or rebuild.</summary>
+    public async Task FlushBesideAsync()
+    {
+        _trace.Add($"{host.Device?.OperationCount,5} flush begins");
+        var applied = Model.Last.Seq;
+        var durable = await Store.FlushAsync();
+        _trace.Add($"{host.Device?.OperationCount,5} flush ends at {durable}");
+        if (durable < applied) Fail($"The flush says {durable}; {applied} was applied when it began.");
+        Floor = Math.Max(Floor, durable);
+        _outcomes = [(Model, Floor)];
+    }
+
+    /// <summary>A read that other calls overlap: each block is as it was at some time between.</summary>
+    public async Task ReadBesideAsync()
+    {
+        var index = Random.Next(TestBlocks.Count);
+        var count = RunLength(index, 30);
+        var first = Model.Last.Seq;
+        var data = new byte[count * TestBlocks.BlockBytes];
+        await Store.ReadAsync(TestBlocks.BlockAt(index), count, data);
+        for (var i = 0; i < count; i++)
+        {
+            // An append under way may already show: its coordinator keeps reads away from it.
+            var stamp = TestBlocks.StampOf(data.AsSpan(i * TestBlocks.BlockBytes, TestBlocks.BlockBytes));
+            var allowed = stamp == Model.Stamps[index + i] || stamp == _appending?.Stamps[index + i];
+            for (var seq = Math.Max(first, Model.Base.Seq + 1); !allowed && seq <= Model.Last.Seq; seq++) allowed = Model.OperationAt(seq).Stamps[index + i] == stamp;
+            if (!allowed) Fail($"Block {TestBlocks.BlockAt(index + i)} reads as {stamp}; from {first} to {Model.Last.Seq} it was never that.");
+        }
     }
 
     public async Task<bool> SetFenceAsync()
