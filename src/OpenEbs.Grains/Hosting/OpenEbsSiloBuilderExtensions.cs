@@ -30,6 +30,9 @@ public static class OpenEbsSiloBuilderExtensions
         silo.Configure<SiloOptions>(siloOptions => siloOptions.SiloName = options.NodeName);
         silo.UseSiloMetadata(NodeMetadata.Write(NodeMetadata.FactsOf(options)));
         if (options.FastMembership) silo.Configure<ClusterMembershipOptions>(TuneMembership);
+
+        // A call that timed out is not worth a cancellation message: to a dead silo it fails, and is logged at length.
+        silo.Configure<SiloMessagingOptions>(messaging => messaging.CancelRequestOnTimeout = false);
         var services = silo.Services;
         services.AddSingleton(options);
         services.TryAddSingleton(TimeProvider.System);

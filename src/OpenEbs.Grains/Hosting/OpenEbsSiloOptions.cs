@@ -34,8 +34,8 @@ public sealed record OpenEbsSiloOptions
     /// <summary>True: membership finds a dead silo within about a second instead of ten (a hung one within two instead of sixty).</summary>
     public bool FastMembership { get; init; } = true;
 
-    /// <summary>True: silos talk through the socket transport with large blocks.</summary>
-    public bool LargeBlockTransport { get; init; }
+    /// <summary>True: silos talk through the socket transport with large blocks; false: through Orleans' own. Either understands the other.</summary>
+    public bool LargeBlockTransport { get; init; } = true;
 
     /// <summary>Times and limits of volume coordinators.</summary>
     public CoordinatorOptions Coordinator { get; init; } = new();

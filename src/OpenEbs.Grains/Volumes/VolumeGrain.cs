@@ -140,7 +140,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
             return NotHere();
         }
 
-        return VolumeReplies.From(await coordinator.WriteAsync(offsetBytes, data, data.Length, flags.HasFlag(IoFlags.ForceUnitAccess)), 0, Done(coordinator));
+        return VolumeReplies.From(await coordinator.WriteAsync(offsetBytes, data, data.Length, (flags & IoFlags.ForceUnitAccess) != 0), 0, Done(coordinator));
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -155,7 +155,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         if (_coordinator is not { } coordinator) return NotHere();
         var blocks = new BlockByteRange[ranges.Count];
         for (var i = 0; i < blocks.Length; i++) blocks[i] = new BlockByteRange(ranges[i].OffsetBytes, ranges[i].LengthBytes);
-        return VolumeReplies.From(await coordinator.WriteZeroesAsync(blocks, flags.HasFlag(IoFlags.ForceUnitAccess)), 0, Done(coordinator));
+        return VolumeReplies.From(await coordinator.WriteZeroesAsync(blocks, (flags & IoFlags.ForceUnitAccess) != 0), 0, Done(coordinator));
     }
 
     public async ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags)
@@ -166,7 +166,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
             return NotHere();
         }
 
-        var result = await coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, compareThenWrite.Length, flags.HasFlag(IoFlags.ForceUnitAccess));
+        var result = await coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, compareThenWrite.Length, (flags & IoFlags.ForceUnitAccess) != 0);
         return VolumeReplies.From(result, 0, Done(coordinator));
     }
 

@@ -202,3 +202,30 @@ public sealed class FailoverTests : IAsyncLifetime
         }
     }
 }
+
+/// <summary>The embedded case: one node with all pools.</summary>
+public sealed class SingleNodeTests
+{
+    [Fact]
+    public async Task StoppingTheOnlyNode_ClosesEverything_AndAStartFindsItAgain()
+    {
+        await using var nodes = await TestNodes.StartAsync(1, poolsPerNode: 3);
+        await nodes.Registry.CreateVolumeAsync("disk", new VolumeSpec { SizeBytes = 16L << 20 });
+        var node = nodes.Node(0);
+        var connection = await nodes.Gateway(node).AttachAsync("disk", Sessions.One(node));
+        await WriteAsync(connection, 0, 65536, seed: 1);
+
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        await nodes.Cluster.StopSiloAsync(node);
+        await node.DisposeAsync();
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(15), $"stopping took {watch.Elapsed}");
+
+        var again = await nodes.StartAgainAsync(node);
+        var reconnected = await nodes.Gateway(again).AttachAsync("disk", Sessions.One(again));
+        await VerifyAsync(reconnected, 0, 65536, seed: 1);
+        Assert.Equal(0, reconnected.Attachment.DataLossCount);
+        var view = await again.ServiceProvider.GetRequiredService<IGrainFactory>().GetGrain<IVolumeGrain>("disk").DescribeAsync();
+        Assert.Equal(VolumeState.Healthy, view.State);
+        Assert.Equal(3, view.Replicas.Select(replica => replica.Pool).Distinct().Count());
+    }
+}
