@@ -122,6 +122,7 @@ public sealed partial class VolumeConnection
     {
         try
         {
+            if (CallTraces.IsTracing) CallTraces.Attach();
             return await command.SendAsync(_volume);
         }
         catch (VolumeNotFoundException missing)

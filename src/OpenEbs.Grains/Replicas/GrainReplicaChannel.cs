@@ -1,3 +1,4 @@
+using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Replication.Replicas;
 using Orleans.Runtime;
@@ -19,12 +20,16 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
     public ValueTask<AppendReply> AppendAsync(AppendRequest request)
     {
         // The call's copier has taken the reference that travels; ours ends here.
-        using (request) return replica.AppendAsync(request);
+        using (request) return CallTraces.IsTracing ? CallTraces.CarryAsync((replica, request), static call => call.replica.AppendAsync(call.request)) : replica.AppendAsync(request);
     }
 
-    public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) => replica.FlushAsync(epoch, incarnation, commitSeq, flush);
+    public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) => CallTraces.IsTracing
+        ? CallTraces.CarryAsync((replica, epoch, incarnation, commitSeq, flush), static call => call.replica.FlushAsync(call.epoch, call.incarnation, call.commitSeq, call.flush))
+        : replica.FlushAsync(epoch, incarnation, commitSeq, flush);
 
-    public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) => replica.ReadAsync(epoch, incarnation, block, blockCount);
+    public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) => CallTraces.IsTracing
+        ? CallTraces.CarryAsync((replica, epoch, incarnation, block, blockCount), static call => call.replica.ReadAsync(call.epoch, call.incarnation, call.block, call.blockCount))
+        : replica.ReadAsync(epoch, incarnation, block, blockCount);
 
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => replica.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 

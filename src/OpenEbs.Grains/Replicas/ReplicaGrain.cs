@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Buffers;
+using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Store;
@@ -72,12 +73,14 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     public ValueTask<AppendReply> AppendAsync(AppendRequest request)
     {
         if (_isIdle) WakeMaintenance();
-        return _session!.AppendAsync(request);
+        return CallTraces.EndAsync(CallTraces.Begin("append"), _session!.AppendAsync(request));
     }
 
-    public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) => _session!.FlushAsync(epoch, incarnation, commitSeq, flush);
+    public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) =>
+        CallTraces.EndAsync(CallTraces.Begin("flush"), _session!.FlushAsync(epoch, incarnation, commitSeq, flush));
 
-    public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.ReadAsync(epoch, incarnation, block, blockCount);
+    public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) =>
+        CallTraces.EndAsync(CallTraces.Begin("read"), _session!.ReadAsync(epoch, incarnation, block, blockCount));
 
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => _session!.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 

@@ -127,6 +127,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes)
     {
+        using var span = CallTraces.Begin("volume read");
         if (_coordinator is not { } coordinator) return NotHere();
         return VolumeReplies.From(await coordinator.ReadAsync(offsetBytes, lengthBytes), lengthBytes, Done(coordinator));
     }
@@ -134,6 +135,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags)
     {
+        using var span = CallTraces.Begin("volume write");
         if (_coordinator is not { } coordinator)
         {
             data.Dispose();
@@ -146,12 +148,14 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<IoReply> FlushAsync()
     {
+        using var span = CallTraces.Begin("volume flush");
         if (_coordinator is not { } coordinator) return NotHere();
         return VolumeReplies.From(await coordinator.FlushAsync(), 0, Done(coordinator));
     }
 
     public async ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags)
     {
+        using var span = CallTraces.Begin("volume write zeroes");
         if (_coordinator is not { } coordinator) return NotHere();
         var blocks = new BlockByteRange[ranges.Count];
         for (var i = 0; i < blocks.Length; i++) blocks[i] = new BlockByteRange(ranges[i].OffsetBytes, ranges[i].LengthBytes);
@@ -160,6 +164,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     public async ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags)
     {
+        using var span = CallTraces.Begin("volume compare and write");
         if (_coordinator is not { } coordinator)
         {
             compareThenWrite.Dispose();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Threading.Tasks.Sources;
 using OpenEbs.Storage.Store;
 
@@ -33,6 +34,9 @@ internal sealed class PendingOperation : IValueTaskSource<VolumeIoResult>, IDisp
 
     /// <summary>Time stamp at which the caller gets TimedOut; the operation itself goes on.</summary>
     public long Deadline { get; }
+
+    /// <summary>The span of the command that made it, if that is recorded.</summary>
+    public Activity? Cause { get; } = ReplicaTraces.Cause;
 
     public bool IsAnswered { get; private set; }
 
@@ -76,12 +80,16 @@ internal sealed class OperationGroup : IDisposable
         {
             operations[i].AddReference();
             stored[i] = operations[i].Operation;
+            Cause ??= operations[i].Cause;
         }
 
         Stored = stored;
     }
 
     public StoreOperation[] Stored { get; }
+
+    /// <summary>The span of the first of its commands that is recorded: requests that carry the group are its children.</summary>
+    public Activity? Cause { get; }
 
     public long FirstSeq => _operations[0].Seq;
 

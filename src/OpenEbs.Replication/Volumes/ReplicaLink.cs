@@ -265,6 +265,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         AppendReply reply;
         try
         {
+            using var span = ReplicaTraces.Start("replica append", group.Cause, Entry);
             reply = await Channel.AppendAsync(request);
         }
         catch (Exception e) when (life == _life && !context.IsStopped)
@@ -325,8 +326,10 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     {
         try
         {
-            while (life == _life && NeedsFlush && !context.IsStopped)
+            // Only the first round is surely for the command that started this.
+            for (var cause = ReplicaTraces.Cause; life == _life && NeedsFlush && !context.IsStopped; cause = null)
             {
+                using var span = ReplicaTraces.Start("replica flush", cause, Entry);
                 var sentAt = FlushSince = context.Now;
                 var reply = await Channel.FlushAsync(context.Epoch, Incarnation, context.CommitSeq, flush: true);
                 if (life != _life) return;

@@ -208,6 +208,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     private async Task CallAsync(PendingRead read, ReplicaLink link)
     {
         var sentAt = context.Now;
+        using var span = ReplicaTraces.Start("replica read", ReplicaTraces.Cause, link.Entry);
         try
         {
             var reply = await link.Channel.ReadAsync(context.Epoch, link.Incarnation, read.Block, read.BlockCount);
