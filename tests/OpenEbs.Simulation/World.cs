@@ -101,7 +101,15 @@ internal sealed class World
     public bool AllowsMediumError(VolumeCommand command) =>
         RottenBlocks.Keys.Any(rotten => rotten.Block * 8 < command.EndSector && command.FirstSector < (rotten.Block + 1) * 8 && History.WasAloneInSync(rotten.Replica, command.InvokedAt));
 
-    private MemoryReplicaDisk CreateDisk(int number) => new(Random.Fork(), Hosts[number].Time);
+    private IReplicaDisk CreateDisk(int number)
+    {
+        var random = Random.Fork();
+        var time = Hosts[number].Time;
+        var replica = $"r{number}";
+        return Settings.UsesRealStores && !Options.MemoryStoresOnly
+            ? new DeviceReplicaDisk(replica, random, time, CreateLogger($"store-{replica}"), block => History.Order.Replay(History.Ledger(replica).Last)[(int)(block * 8)..(int)((block + 1) * 8)])
+            : new MemoryReplicaDisk(random, time);
+    }
 
     private VolumeRecord CreateRecord() => new()
     {

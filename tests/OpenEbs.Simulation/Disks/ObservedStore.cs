@@ -33,6 +33,7 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
         ledger.PowerLost = false;
         ledger.RebuildInDoubt = false;
         ledger.Consistency = status.Consistency;
+        if (!history.Order.Contains(status.Last, ledger.Floor)) ledger.Floor = LogPosition.Zero;
         if (!history.Order.Contains(ledger.Highest, status.Last)) ledger.Highest = status.Last;
         if (status.Consistency == ReplicaConsistency.Prefix) await CheckContentAsync(mayBeBad);
     }
@@ -179,7 +180,7 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
         if (status.Consistency != ledger.Consistency)
             throw new PromiseBrokenException(Promise.PrefixAfterPowerLoss, $"replica {ledger.Id} opens as {status.Consistency} at {status.Last}, but was {ledger.Consistency}.");
         if (status.Last == ledger.Last || status.Last == ledger.Intended) return;
-        if (!ledger.PowerLost)
+        if (!ledger.PowerLost && !ledger.MayEndEarly)
         {
             throw new PromiseBrokenException(Promise.AcknowledgedIsReplicated,
                 $"replica {ledger.Id} opens at {status.Last} after its process was killed, but it had applied {ledger.Last}{(ledger.Intended is { } i ? $" and perhaps {i}" : "")}.");
@@ -188,7 +189,7 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
         var order = history.Order;
         if (!order.Contains(ledger.Last, status.Last) && !(ledger.Intended is { } intended && order.Contains(intended, status.Last)))
             throw new PromiseBrokenException(Promise.PrefixAfterPowerLoss, $"replica {ledger.Id} opens at {status.Last} after a power loss, which is no prefix of its log up to {ledger.Last}.");
-        if (!order.Contains(status.Last, ledger.Floor))
+        if (!order.Contains(status.Last, ledger.Floor) && !ledger.MayEndEarly)
             throw new PromiseBrokenException(Promise.FlushedIsDurable, $"replica {ledger.Id} opens at {status.Last} after a power loss, but a flush up to {ledger.Floor} was acknowledged while it was in sync.");
     }
 

@@ -249,7 +249,12 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
         var block = random.Chance(0.7) ? (world.Settings.HotBegin + random.NextLong(world.Settings.HotSectors)) / 8 : random.NextLong(world.Settings.SectorCount / 8);
         if (record.InSyncCount < 2 || record.Replicas.First(entry => entry.Id == replica.Id).Standing != ReplicaStanding.InSync) return false;
         if (world.RottenBlocks.Keys.Any(rotten => rotten.Block == block && rotten.Replica != replica.Id)) return false;
+
+        // Rot in the part of the log that is replayed at the next opening shortens the log of that replica. So only one replica per run is hit, and only where the others are needed to open the volume.
+        var isReal = world.Settings.UsesRealStores && !world.Options.MemoryStoresOnly;
+        if (isReal && (world.Settings.MinInSync < 2 || world.RottenBlocks.Keys.Any(rotten => rotten.Replica != replica.Id))) return false;
         if (!replica.Disk.Rot(block)) return false;
+        replica.Ledger.MayEndEarly = isReal;
         world.RottenBlocks[(replica.Id, block)] = world.History.NextMoment();
         return true;
     }

@@ -1,0 +1,115 @@
+using Microsoft.Extensions.Logging;
+using OpenEbs.Simulation.Histories;
+using OpenEbs.Simulation.Scheduling;
+using OpenEbs.Storage.Devices;
+using OpenEbs.Storage.Store;
+using OpenEbs.Testing.Devices;
+
+namespace OpenEbs.Simulation.Disks;
+
+/// <summary>The real replica store on a simulated disk, which loses, reorders and tears what was not flushed when power is lost.</summary>
+internal sealed class DeviceReplicaDisk : IReplicaDisk
+{
+    private const int PageBytes = 4096;
+    private readonly string _replica;
+    private readonly SeededRandom _random;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+    private readonly ReplicaStoreOptions _options;
+    private readonly Func<long, long[]> _stampsOf;
+    private readonly Dictionary<long, List<(string File, long Offset, byte[] Rotten)>> _rotten = [];
+    private SimulatedStorageDevice _device;
+
+    /// <param name="replica">The replica's id.</param>
+    /// <param name="random">Decides sizes, latencies and what a power loss leaves.</param>
+    /// <param name="time">The host's clock.</param>
+    /// <param name="logger">For the store.</param>
+    /// <param name="stampsOf">The stamps that a block holds now on this replica.</param>
+    public DeviceReplicaDisk(string replica, SeededRandom random, TimeProvider time, ILogger logger, Func<long, long[]> stampsOf)
+    {
+        _replica = replica;
+        _random = random;
+        _time = time;
+        _logger = logger;
+        _stampsOf = stampsOf;
+        _options = new ReplicaStoreOptions
+        {
+            ReplicaId = replica,
+            BootId = "",
+            SegmentBytes = random.Pick<int>([3 << 19, 2 << 20, 4 << 20]),
+            CheckpointLogBytes = random.Pick<long>([256 << 10, 1 << 20, 8 << 20]),
+            MaxDirtyLeaves = random.Pick<int>([2, 8, 2048]),
+            MaxCachedLeaves = random.Pick<int>([2, 8, 8192]),
+            ReserveBytes = 4 << 20,
+            CompactionThreshold = random.Pick<double>([1.2, 1.6]),
+            CompactionSlackSegments = random.Pick<int>([1, 4]),
+        };
+        _device = new SimulatedStorageDevice(new SimulatedStorageOptions
+        {
+            Seed = random.Next(int.MaxValue),
+            Path = $"/{replica}",
+            CapacityBytes = 1L << 30,
+            Time = time,
+            MaxFlushLatency = TimeSpan.FromMilliseconds(random.Pick<double>([0.2, 2, 20])),
+            MaxReadLatency = random.Chance(0.3) ? TimeSpan.FromMilliseconds(0.5) : TimeSpan.Zero,
+        });
+    }
+
+    public TimeSpan Slowness { get; set; }
+
+    public async ValueTask<IReplicaStore> OpenAsync(bool create, string bootId)
+    {
+        IStorageDevice device = new SlowStorageDevice(_device, () => Slowness > TimeSpan.Zero ? Task.Delay(Slowness * _random.NextDouble(), _time) : null);
+        return await ReplicaStore.OpenAsync(device, _options with { BootId = bootId, CreateIfAbsent = create }, _time, _logger);
+    }
+
+    public void Kill() => _device = _device.Crash(CrashKind.ProcessKill);
+
+    public void LosePower() => _device = _device.Crash(CrashKind.PowerLoss);
+
+    public bool Rot(long block)
+    {
+        var pages = FindPages(block).ToList();
+        foreach (var (file, offset, content) in pages)
+        {
+            var at = _random.Next(PageBytes);
+            var bit = _random.Next(8);
+            _device.FlipBit(file, offset + at, bit);
+            content[at] ^= (byte)(1 << bit);
+        }
+
+        if (pages.Count > 0) _rotten[block] = pages;
+        return pages.Count > 0;
+    }
+
+    public void Unrot(long block)
+    {
+        if (!_rotten.Remove(block, out var pages)) return;
+        var wanted = new byte[PageBytes];
+        foreach (var (file, offset, rotten) in pages)
+        {
+            if (!_device.List().Contains(file)) continue;
+            var now = _device.ReadAllBytes(file).AsSpan((int)offset, PageBytes);
+            if (!now.SequenceEqual(rotten)) continue;
+            SectorStamp.Fill(wanted, block * 8, _stampsOf(block));
+            _device.Overwrite(file, offset, wanted);
+        }
+    }
+
+    /// <summary>The pages of segment files that hold the block as it is now.</summary>
+    private IEnumerable<(string File, long Offset, byte[] Content)> FindPages(long block)
+    {
+        var stamps = _stampsOf(block);
+        if (!stamps.AsSpan().ContainsAnyExcept(0)) yield break;
+        var wanted = new byte[PageBytes];
+        SectorStamp.Fill(wanted, block * 8, stamps);
+        foreach (var file in _device.List())
+        {
+            var bytes = _device.ReadAllBytes(file);
+            for (var offset = 0; offset + PageBytes <= bytes.Length; offset += PageBytes)
+            {
+                if (bytes.AsSpan(offset, PageBytes).SequenceEqual(wanted)) yield return (file, offset, (byte[])wanted.Clone());
+            }
+        }
+    }
+}
