@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using OpenEbs.Simulation;
+using OpenEbs.Simulation.Breakages;
 
 var seeds = new Option<string>("--seeds") { Description = "Seeds to run, as FIRST..END (END not included).", DefaultValueFactory = _ => "0..100" };
 var seed = new Option<ulong?>("--seed") { Description = "One seed only." };
@@ -9,10 +10,12 @@ var trace = new Option<bool>("--trace") { Description = "Print what happens." };
 var threads = new Option<int>("--threads") { Description = "Runs at the same time.", DefaultValueFactory = _ => Math.Max(1, Environment.ProcessorCount) };
 var memory = new Option<bool>("--memory-stores") { Description = "In-memory replica stores only: errors found are the protocol's." };
 var keepGoing = new Option<bool>("--keep-going") { Description = "Do not stop at the first failure." };
-var root = new RootCommand("Runs whole clusters of the volume's real code in a simulated world and checks the promises of the design.") { seeds, seed, commands, trace, threads, memory, keepGoing };
+var broken = new Option<string?>("--broken") { Description = "Run a deliberately broken variant: " + string.Join(", ", AllBreakages.List.Select(breakage => breakage.Name)) + "." };
+var root = new RootCommand("Runs whole clusters of the volume's real code in a simulated world and checks the promises of the design.") { seeds, seed, commands, trace, threads, memory, keepGoing, broken };
 root.SetAction(parsed =>
 {
     var template = new RunOptions { Seed = 0, Commands = parsed.GetValue(commands), MemoryStoresOnly = parsed.GetValue(memory) };
+    if (parsed.GetValue(broken) is { } name) template = template with { Breakage = AllBreakages.Named(name) };
     if (parsed.GetValue(seed) is { } only)
     {
         var result = SimulationRun.Run(template with { Seed = only, KeepsTrace = true, Echo = parsed.GetValue(trace) ? Console.Out : null });

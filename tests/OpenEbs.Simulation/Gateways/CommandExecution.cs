@@ -10,7 +10,7 @@ internal readonly record struct Answer(VolumeIoResult Result, long[]? Found);
 /// <summary>Carries out a command on a coordinator, in the coordinator's process and with its buffers.</summary>
 internal static class CommandExecution
 {
-    public static async ValueTask<Answer> RunAsync(VolumeCommand command, IVolumeEndpoint volume, MemoryPool<byte> pool)
+    public static async ValueTask<Answer> RunAsync(VolumeCommand command, IVolumeEndpoint volume, MemoryPool<byte> pool, bool splitsWrites)
     {
         var offset = command.FirstSector * SectorStamp.SectorBytes;
         var length = command.SectorCount * SectorStamp.SectorBytes;
@@ -20,6 +20,7 @@ internal static class CommandExecution
             case CommandKind.Read:
                 return Decode(command, await volume.ReadAsync(offset, length), length);
             case CommandKind.Write:
+                if (splitsWrites && length > 8192) return new Answer(await WriteInHalvesAsync(command, volume, pool), null);
                 var data = pool.Rent(length);
                 SectorStamp.Fill(data.Memory.Span[..length], command.FirstSector, command.WriteId);
                 return new Answer(await volume.WriteAsync(offset, data, length, fua), null);
@@ -35,6 +36,22 @@ internal static class CommandExecution
             default:
                 throw new ArgumentOutOfRangeException(nameof(command), command.Kind, "Unknown command.");
         }
+    }
+
+    /// <summary>What a gateway must not do: a crash or a read may come between the halves.</summary>
+    private static async ValueTask<VolumeIoResult> WriteInHalvesAsync(VolumeCommand command, IVolumeEndpoint volume, MemoryPool<byte> pool)
+    {
+        var first = command.SectorCount / 2;
+        foreach (var (begin, count) in new[] { (0, first), (first, command.SectorCount - first) })
+        {
+            var length = count * SectorStamp.SectorBytes;
+            var data = pool.Rent(length);
+            SectorStamp.Fill(data.Memory.Span[..length], command.FirstSector + begin, command.WriteId);
+            var result = await volume.WriteAsync((command.FirstSector + begin) * SectorStamp.SectorBytes, data, length, command.ForceUnitAccess);
+            if (result.Status != VolumeIoStatus.Ok) return result;
+        }
+
+        return new VolumeIoResult(VolumeIoStatus.Ok);
     }
 
     private static Answer Decode(VolumeCommand command, VolumeIoResult result, int length)

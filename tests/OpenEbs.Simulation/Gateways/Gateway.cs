@@ -128,9 +128,9 @@ internal sealed class Gateway(World world, int number, bool retries)
         Answer answer;
         try
         {
-            answer = await activation.CallAsync(HostNumber, (volume, pool) => CommandExecution.RunAsync(command, volume, pool), reply =>
+            answer = await activation.CallAsync(HostNumber, (volume, pool) => CommandExecution.RunAsync(command, volume, pool, world.Breakage.SplitsWrites), reply =>
             {
-                if (reply.Result.Status == VolumeIoStatus.Ok) world.History.Acknowledged(command, epoch, command.ForceUnitAccess || !world.Settings.WriteCache);
+                if (reply.Result.Status == VolumeIoStatus.Ok && !world.Breakage.SplitsWrites) world.History.Acknowledged(command, epoch, command.ForceUnitAccess || !world.Settings.WriteCache);
             });
         }
         catch (PromiseBrokenException e)

@@ -1,0 +1,32 @@
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Replication.Volumes;
+using OpenEbs.Simulation.Histories;
+
+namespace OpenEbs.Simulation.Breakages;
+
+/// <summary>The deliberately broken variants of the system, each of which the checker must catch.</summary>
+public static class AllBreakages
+{
+    public static IReadOnlyList<Breakage> List { get; } =
+    [
+        new() { Name = "acknowledge-early", Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { AcknowledgeEarly = true } },
+        new() { Name = "drop-without-record", Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { DropWithoutRecord = true } },
+        new() { Name = "ignore-record-conflicts", Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch], WrapRecords = records => new ForcedRecordStore(records) },
+        new() { Name = "skip-flush", Breaks = [Promise.FlushedIsDurable], CoordinatorFaults = new CoordinatorFaults { SkipFlush = true } },
+        new() { Name = "lying-flush", Breaks = [Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], WrapStore = store => new LyingFlushStore(store) },
+        new() { Name = "skip-epoch-check", Breaks = [Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.AcknowledgedIsReplicated], ReplicaFaults = new ReplicaFaults { SkipEpochCheck = true } },
+        new() { Name = "skip-lease", Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLease = true } },
+        new() { Name = "skip-lease-wait", Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLeaseWait = true } },
+        new() { Name = "skip-read-wait", Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic], CoordinatorFaults = new CoordinatorFaults { SkipReadWait = true } },
+        new() { Name = "shortest-source", Breaks = [Promise.AcknowledgedIsReplicated, Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { ShortestSource = true } },
+        new() { Name = "skip-levelling", Breaks = [Promise.LogsMatch, Promise.PrefixAfterPowerLoss, Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { SkipLevelling = true } },
+        new() { Name = "split-writes", Breaks = [Promise.WritesAreAtomic], SplitsWrites = true },
+        new() { Name = "torn-write", Breaks = [Promise.WritesAreAtomic, Promise.PrefixAfterPowerLoss], WrapStore = store => new TearingStore(store) },
+        new() { Name = "skip-checksum", Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UncheckedStore(store) },
+        new() { Name = "skip-repair", Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UnrepairedStore(store) },
+    ];
+
+    /// <exception cref="ArgumentException">There is none of that name; the message lists them.</exception>
+    public static Breakage Named(string name) => List.FirstOrDefault(breakage => breakage.Name == name)
+        ?? throw new ArgumentException($"There is no breakage {name}; there are {string.Join(", ", List.Select(breakage => breakage.Name))}.");
+}
