@@ -106,8 +106,7 @@ public static class SimulationRun
             world.Placement.Sweep();
         }
 
-        var flush = new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Flush, FirstSector = 0, SectorCount = 0, ForceUnitAccess = false };
-        await SubmitAsync(world, gateway, flush);
+        await SubmitAsync(world, gateway, () => new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Flush, FirstSector = 0, SectorCount = 0, ForceUnitAccess = false });
         foreach (var replica in world.Replicas)
         {
             var bad = replica.Ledger.BadBlocksSeen;
@@ -129,13 +128,31 @@ public static class SimulationRun
         var found = new long[world.Settings.SectorCount];
         for (var sector = 0; sector < found.Length; sector += SectorsPerRead)
         {
-            var count = Math.Min(SectorsPerRead, found.Length - sector);
-            var read = new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Read, FirstSector = sector, SectorCount = count, ForceUnitAccess = false };
-            await SubmitAsync(world, gateway, read);
+            var (first, count) = (sector, Math.Min(SectorsPerRead, found.Length - sector));
+            var read = await SubmitAsync(world, gateway, () => new VolumeCommand
+            {
+                Id = world.NextCommandId(),
+                Kind = CommandKind.Read,
+                FirstSector = first,
+                SectorCount = count,
+                ForceUnitAccess = false,
+            });
             read.Found.CopyTo(found, sector);
         }
 
         return found;
+    }
+
+    /// <summary>Carries out a command that must succeed; where commands may time out it may have to be given again, as coordinators are still changing at first.</summary>
+    private static async Task<VolumeCommand> SubmitAsync(World world, Gateway gateway, Func<VolumeCommand> create)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            var command = create();
+            await SubmitAsync(world, gateway, command);
+            if (command.Outcome == CommandOutcome.Ok) return command;
+            if (!world.Settings.AllowsTimeouts || tries > 60) throw new PromiseBrokenException(Promise.FaultsAreInvisible, $"{command} failed though nothing is wrong any more.");
+        }
     }
 
     private static async Task SubmitAsync(World world, Gateway gateway, VolumeCommand command)
@@ -148,8 +165,6 @@ public static class SimulationRun
             gateway.Watch();
             world.Placement.Sweep();
         }
-
-        if (command.Outcome != CommandOutcome.Ok) throw new PromiseBrokenException(Promise.FaultsAreInvisible, $"{command} failed though nothing is wrong any more.");
     }
 
     /// <summary>Closes all coordinators that are left; then every buffer must be back.</summary>

@@ -39,6 +39,7 @@ internal sealed class World
         Records = new SimulatedRecordStore(Scheduler, seed.Fork(), History, CreateRecord());
         Placement = new Placement(this);
         Network.Conditions = Settings.Network;
+        Network.CutsAreNoticed = Settings.CutsAreNoticed;
         Records.Conditions = Settings.Records;
         History.RecordChanged(Records.Record);
     }
@@ -107,8 +108,10 @@ internal sealed class World
         var time = Hosts[number].Time;
         var replica = $"r{number}";
         return Settings.UsesRealStores && !Options.MemoryStoresOnly
-            ? new DeviceReplicaDisk(replica, random, time, CreateLogger($"store-{replica}"), block => History.Order.Replay(History.Ledger(replica).Last)[(int)(block * 8)..(int)((block + 1) * 8)])
-            : new MemoryReplicaDisk(random, time);
+            ? new DeviceReplicaDisk(replica, random, time, CreateLogger($"store-{replica}"), StampsOf)
+            : new MemoryReplicaDisk(random, time, StampsOf);
+
+        long[] StampsOf(long block) => History.Order.Replay(History.Ledger(replica).Last)[(int)(block * 8)..(int)((block + 1) * 8)];
     }
 
     private VolumeRecord CreateRecord() => new()

@@ -20,6 +20,9 @@ public enum FaultKind
     OneWayPartition,
     IsolateHost,
     SecondCoordinator,
+
+    /// <summary>The coordinator's host is cut off from the other hosts, not from the gateways, and another coordinator starts on the other side.</summary>
+    SplitBrain,
     PlannedMove,
     DirectoryChange,
     RecordStoreOutage,
@@ -116,6 +119,9 @@ public sealed class WorldSettings
 
     public CoordinatorOptions Coordinator { get; private set; } = new();
 
+    /// <summary>Whoever sends over a cut link learns of it at once.</summary>
+    public bool CutsAreNoticed { get; private set; }
+
     /// <summary>Clocks run so much faster or slower.</summary>
     public double Drift { get; private set; }
 
@@ -180,8 +186,11 @@ public sealed class WorldSettings
             FlushWindowBytes = random.Pick<long>([1 << 20, 64 << 20]),
             MaxBatchBytes = random.Pick<int>([64 << 10, 1 << 20, 1 << 20]),
             MaxBatchOperations = random.Pick<int>([1, 8, 128]),
+            HedgeDelay = TimeSpan.FromMilliseconds(random.Pick<int>([1, 10, 100])),
+            WatchInterval = TimeSpan.FromMilliseconds(random.Pick<int>([5, 50])),
             CopyBytes = random.Pick<int>([16 << 10, 256 << 10]),
         };
+        CutsAreNoticed = random.Chance(0.4);
         Drift = random.Chance(0.6) ? Coordinator.ClockDrift * random.NextDouble() * 0.99 : 0;
     }
 }

@@ -6,7 +6,7 @@ namespace OpenEbs.Simulation.Disks;
 
 /// <summary>A replica kept as the list of calls that made it: a power loss forgets some of the calls since the last flush, from the end. Quick, and right by reading; runs on it
 /// find errors of the protocol alone.</summary>
-public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time) : IReplicaDisk
+public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time, Func<long, long[]> stampsOf) : IReplicaDisk
 {
     private readonly List<Func<MemoryReplicaStore, ValueTask>> _calls = [];
     private readonly HashSet<long> _rotten = [];
@@ -46,7 +46,7 @@ public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time) : 
         _durableSeq = long.MaxValue;
     }
 
-    public bool Rot(long block) => _rotten.Add(block);
+    public bool Rot(long block) => stampsOf(block).AsSpan().ContainsAnyExcept(0) && _rotten.Add(block);
 
     public void Unrot(long block) => _rotten.Remove(block);
 

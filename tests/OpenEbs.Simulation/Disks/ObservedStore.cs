@@ -177,7 +177,7 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
     private void CheckLogEnd(StoreStatus status)
     {
         if (ledger.RebuildInDoubt || (status.Consistency == ReplicaConsistency.Rebuilding && ledger.Consistency == ReplicaConsistency.Rebuilding)) return;
-        if (status.Consistency != ledger.Consistency)
+        if (status.Consistency != ledger.Consistency && !ledger.MayEndEarly)
             throw new PromiseBrokenException(Promise.PrefixAfterPowerLoss, $"replica {ledger.Id} opens as {status.Consistency} at {status.Last}, but was {ledger.Consistency}.");
         if (status.Last == ledger.Last || status.Last == ledger.Intended) return;
         if (!ledger.PowerLost && !ledger.MayEndEarly)
@@ -219,7 +219,7 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
             var sector = block * SectorsPerBlock + i;
             var found = SectorStamp.Decode(data.Slice(i * SectorStamp.SectorBytes, SectorStamp.SectorBytes), sector);
             if (found == expected[sector]) continue;
-            throw new PromiseBrokenException(Promise.PrefixAfterPowerLoss,
+            throw new PromiseBrokenException(found == SectorStamp.Corrupt ? Promise.BadBlocksAreHidden : Promise.PrefixAfterPowerLoss,
                 $"replica {ledger.Id} at {store.Status.Last} has write {found} in sector {sector}; after that operation it must be {expected[sector]}.");
         }
     }

@@ -127,6 +127,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
             case FaultKind.SecondCoordinator:
                 world.Placement.Start();
                 return true;
+            case FaultKind.SplitBrain: return SplitBrain(length + TimeSpan.FromSeconds(2));
             case FaultKind.PlannedMove:
                 if (world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is not { } moved) return false;
                 moved.Close();
@@ -224,6 +225,21 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
         if (one == other) return false;
         Cut(one.Number, other.Number, length);
         if (bothWays) Cut(other.Number, one.Number, length);
+        return true;
+    }
+
+    private bool SplitBrain(TimeSpan length)
+    {
+        if (world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is not { } activation) return false;
+        var others = world.Hosts.Where(host => host != activation.Host && host.IsUp).ToArray();
+        if (others.Length == 0) return false;
+        foreach (var other in others) Cut(activation.Host, other, length, bothWays: true);
+        world.Placement.Start(random.Pick(others));
+        foreach (var gateway in gateways)
+        {
+            if (random.Chance(0.4)) gateway.Switch();
+        }
+
         return true;
     }
 

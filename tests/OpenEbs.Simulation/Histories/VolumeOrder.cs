@@ -8,7 +8,11 @@ namespace OpenEbs.Simulation.Histories;
 /// <param name="SectorCount">How many.</param>
 /// <param name="Stamps">Of each sector; empty unless Kind is Write.</param>
 /// <param name="Checksums">As it came; compared with what other replicas get.</param>
-public sealed record OperationEffect(OperationKind Kind, long FirstSector, long SectorCount, long[] Stamps, uint[] Checksums);
+public sealed record OperationEffect(OperationKind Kind, long FirstSector, long SectorCount, long[] Stamps, uint[] Checksums)
+{
+    public bool IsSame(OperationEffect other) =>
+        ReferenceEquals(this, other) || (Kind == other.Kind && FirstSector == other.FirstSector && SectorCount == other.SectorCount && Checksums.AsSpan().SequenceEqual(other.Checksums));
+}
 
 /// <summary>All operations that replicas were ever given, as a tree: epochs branch where a coordinator continued a log. Each (epoch, seq) stands for one operation with one
 /// predecessor, whichever replica holds it; that is checked.</summary>
@@ -17,6 +21,7 @@ public sealed class VolumeOrder(long sectorCount)
     private const int SectorsPerBlock = 4096 / SectorStamp.SectorBytes;
     private readonly Dictionary<long, EpochLog> _epochs = [];
     private readonly Dictionary<(long WriteId, long Epoch), long> _firstSeq = [];
+    private readonly List<Given> _ahead = [];
 
     public long SectorCount => sectorCount;
 
@@ -33,23 +38,14 @@ public sealed class VolumeOrder(long sectorCount)
     /// <param name="rangeOf">The sectors that a write covers, by its id.</param>
     public void Observe(string replica, LogPosition previous, StoreBatch batch, Func<long, (long FirstSector, int SectorCount)?> rangeOf)
     {
-        if (!_epochs.TryGetValue(batch.Epoch, out var log))
+        var effects = new OperationEffect[batch.Operations.Length];
+        for (var i = 0; i < effects.Length; i++) effects[i] = Known(batch.Epoch, batch.FirstSeq + i, batch.Operations.Span[i]) ?? Decode(batch.Epoch, batch.FirstSeq + i, batch.Operations.Span[i]);
+        _ahead.Add(new Given(replica, previous, batch.Epoch, batch.FirstSeq, effects));
+        while (_ahead.FindIndex(Fits) is var next and >= 0)
         {
-            log = new EpochLog(batch.FirstSeq, previous, StateAfter(previous));
-            _epochs.Add(batch.Epoch, log);
-        }
-
-        var expected = batch.FirstSeq == log.FirstSeq ? log.Parent : new LogPosition(batch.Epoch, batch.FirstSeq - 1);
-        if (previous != expected)
-            throw new PromiseBrokenException(Promise.LogsMatch, $"{replica} appends {batch.Epoch}/{batch.FirstSeq} after {previous}, elsewhere it follows {expected}.");
-        for (var i = 0; i < batch.Operations.Length; i++)
-        {
-            var operation = batch.Operations.Span[i];
-            var at = batch.FirstSeq + i - log.FirstSeq;
-            if (at < 0 || at > log.Operations.Count)
-                throw new PromiseBrokenException(Promise.LogsMatch, $"{replica} appends {batch.Epoch}/{batch.FirstSeq + i}, but the epoch's log has seqs {log.FirstSeq} to {log.LastSeq}.");
-            if (at == log.Operations.Count) Add(batch.Epoch, batch.FirstSeq + i, log, operation, rangeOf);
-            else EnsureSame(replica, new LogPosition(batch.Epoch, batch.FirstSeq + i), log.Operations[(int)at], operation);
+            var given = _ahead[next];
+            _ahead.RemoveAt(next);
+            Take(given, rangeOf);
         }
     }
 
@@ -108,32 +104,63 @@ public sealed class VolumeOrder(long sectorCount)
         else if (effect.Kind == OperationKind.Unmap) Array.Clear(sectors, (int)effect.FirstSector, (int)effect.SectorCount);
     }
 
-    private static void EnsureSame(string replica, LogPosition position, OperationEffect known, StoreOperation operation)
+    /// <summary>A replica that is being rebuilt may be given operations whose predecessors nobody has been given yet: those wait for them.</summary>
+    private bool Fits(Given given) =>
+        _epochs.TryGetValue(given.Epoch, out var log) ? given.FirstSeq <= log.LastSeq + 1 : given.Previous.Epoch != given.Epoch;
+
+    private void Take(Given given, Func<long, (long FirstSector, int SectorCount)?> rangeOf)
     {
-        var same = known.Kind == operation.Kind && known.SectorCount == operation.BlockCount * SectorsPerBlock
-            && (known.FirstSector == operation.Block * SectorsPerBlock || operation.BlockCount == 0) && operation.Checksums.Span.SequenceEqual(known.Checksums);
-        if (!same) throw new PromiseBrokenException(Promise.LogsMatch, $"{replica} is given another operation as {position} than a replica before it.");
+        if (!_epochs.TryGetValue(given.Epoch, out var log))
+        {
+            log = new EpochLog(given.FirstSeq, given.Previous, StateAfter(given.Previous));
+            _epochs.Add(given.Epoch, log);
+        }
+
+        var expected = given.FirstSeq == log.FirstSeq ? log.Parent : new LogPosition(given.Epoch, given.FirstSeq - 1);
+        if (given.Previous != expected)
+            throw new PromiseBrokenException(Promise.LogsMatch, $"{given.Replica} appends {given.Epoch}/{given.FirstSeq} after {given.Previous}, elsewhere it follows {expected}.");
+        for (var i = 0; i < given.Effects.Length; i++)
+        {
+            var at = given.FirstSeq + i - log.FirstSeq;
+            if (at < 0) throw new PromiseBrokenException(Promise.LogsMatch, $"{given.Replica} appends {given.Epoch}/{given.FirstSeq + i}, but the epoch's log begins with seq {log.FirstSeq}.");
+            if (at == log.Operations.Count) Add(given.Epoch, given.FirstSeq + i, log, given.Effects[i], rangeOf);
+            else if (!log.Operations[(int)at].IsSame(given.Effects[i]))
+                throw new PromiseBrokenException(Promise.LogsMatch, $"{given.Replica} is given another operation as {given.Epoch}/{given.FirstSeq + i} than a replica before it.");
+        }
     }
 
-    private void Add(long epoch, long seq, EpochLog log, StoreOperation operation, Func<long, (long FirstSector, int SectorCount)?> rangeOf)
+    /// <summary>What is known of an operation, if this is the same one: spares decoding it again.</summary>
+    private OperationEffect? Known(long epoch, long seq, StoreOperation operation)
+    {
+        if (!_epochs.TryGetValue(epoch, out var log) || seq < log.FirstSeq || seq > log.LastSeq) return null;
+        var known = log.Operations[(int)(seq - log.FirstSeq)];
+        return known.Kind == operation.Kind && known.FirstSector == operation.Block * SectorsPerBlock && operation.Checksums.Span.SequenceEqual(known.Checksums)
+            && known.SectorCount == operation.BlockCount * SectorsPerBlock ? known : null;
+    }
+
+    private static OperationEffect Decode(long epoch, long seq, StoreOperation operation)
     {
         var firstSector = operation.Block * SectorsPerBlock;
         var stamps = operation.Kind == OperationKind.Write ? SectorStamp.DecodeAll(operation.Data.Span, firstSector) : [];
         if (stamps.AsSpan().Contains(SectorStamp.Corrupt))
             throw new PromiseBrokenException(Promise.BadBlocksAreHidden, $"operation {epoch}/{seq} carries data that nobody wrote, in sector {firstSector + Array.IndexOf(stamps, SectorStamp.Corrupt)}.");
-        var effect = new OperationEffect(operation.Kind, firstSector, operation.BlockCount * SectorsPerBlock, stamps, operation.Checksums.ToArray());
+        return new OperationEffect(operation.Kind, firstSector, operation.BlockCount * SectorsPerBlock, stamps, operation.Checksums.ToArray());
+    }
+
+    private void Add(long epoch, long seq, EpochLog log, OperationEffect effect, Func<long, (long FirstSector, int SectorCount)?> rangeOf)
+    {
         log.Operations.Add(effect);
         NotePlaces(effect, log.Sectors, new LogPosition(epoch, seq));
         Apply(effect, log.Sectors);
         long last = 0;
-        foreach (var stamp in stamps)
+        foreach (var stamp in effect.Stamps)
         {
             if (stamp == last || stamp == SectorStamp.Zero) continue;
             last = stamp;
             if (rangeOf(stamp) is not { } range) continue;
             var begin = range.FirstSector / SectorsPerBlock * SectorsPerBlock;
             var end = (range.FirstSector + range.SectorCount + SectorsPerBlock - 1) / SectorsPerBlock * SectorsPerBlock;
-            if (begin == firstSector && end == firstSector + stamps.Length) _firstSeq.TryAdd((stamp, epoch), seq);
+            if (begin == effect.FirstSector && end == effect.FirstSector + effect.Stamps.Length) _firstSeq.TryAdd((stamp, epoch), seq);
         }
     }
 
@@ -152,6 +179,8 @@ public sealed class VolumeOrder(long sectorCount)
 
     private long[] StateAfter(LogPosition tip) =>
         _epochs.TryGetValue(tip.Epoch, out var log) && log.LastSeq == tip.Seq ? (long[])log.Sectors.Clone() : Replay(tip);
+
+    private sealed record Given(string Replica, LogPosition Previous, long Epoch, long FirstSeq, OperationEffect[] Effects);
 
     private sealed class EpochLog(long firstSeq, LogPosition parent, long[] sectors)
     {

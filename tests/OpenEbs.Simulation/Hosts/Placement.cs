@@ -20,8 +20,13 @@ internal sealed class Placement(World world)
     public Activation Start()
     {
         var up = world.Hosts.Where(host => host.IsUp).ToArray();
-        var activation = new Activation(world, up.Length == 0 ? world.Hosts[0] : world.Random.Pick(up), Activations.Count + 1);
-        if (up.Length == 0) activation.Process.Kill();
+        return Start(up.Length == 0 ? world.Hosts[0] : world.Random.Pick(up));
+    }
+
+    public Activation Start(SimulatedHost host)
+    {
+        var activation = new Activation(world, host, Activations.Count + 1);
+        if (!host.IsUp) activation.Process.Kill();
         Activations.Add(activation);
         world.Log($"placement starts coordinator-{activation.Number} on host {activation.Host.Number}");
         return activation;

@@ -27,7 +27,9 @@ public sealed record NetworkConditions
 /// <summary>Messages between hosts: delayed, lost, repeated, overtaken, cut off. Within a host only the delay is left.</summary>
 public sealed class SimulatedNetwork(SimulatedScheduler scheduler, SeededRandom random)
 {
+    private static readonly TimeSpan LinkWeather = TimeSpan.FromMilliseconds(200);
     private readonly Dictionary<(int From, int To), int> _cuts = [];
+    private readonly Dictionary<(int From, int To), (long Until, double Slowness)> _weather = [];
 
     public NetworkConditions Conditions { get; set; } = NetworkConditions.Calm;
 
@@ -46,6 +48,9 @@ public sealed class SimulatedNetwork(SimulatedScheduler scheduler, SeededRandom 
 
     public void MendAll() => _cuts.Clear();
 
+    /// <summary>Senders learn at once that a cut link is cut, as by a refused connection; else their messages vanish.</summary>
+    public bool CutsAreNoticed { get; set; }
+
     public bool IsCut(int from, int to) => from != to && _cuts.GetValueOrDefault((from, to)) > 0;
 
     /// <summary>Delivers a message: perhaps never, perhaps twice.</summary>
@@ -53,7 +58,8 @@ public sealed class SimulatedNetwork(SimulatedScheduler scheduler, SeededRandom 
     /// <param name="to">Receiving host.</param>
     /// <param name="reliable">Only delays and cuts: for links whose losses the model does not want.</param>
     /// <param name="deliver">What the message does on arrival.</param>
-    public void Send(int from, int to, bool reliable, Action deliver)
+    /// <param name="refused">Called when the sender learns that the link is cut.</param>
+    public void Send(int from, int to, bool reliable, Action deliver, Action? refused = null)
     {
         SentCount++;
         if (from == to)
@@ -76,14 +82,28 @@ public sealed class SimulatedNetwork(SimulatedScheduler scheduler, SeededRandom 
 
         for (; copies > 0; copies--)
         {
-            var delay = Conditions.LeastDelay + random.Exponential(Conditions.MeanDelay);
+            var delay = Conditions.LeastDelay + (random.Exponential(Conditions.MeanDelay) * SlownessOf(from, to));
             if (!reliable && random.Chance(Conditions.StragglerRate)) delay += random.Exponential(Conditions.StragglerDelay);
-            if (IsCut(from, to)) return;
+            if (IsCut(from, to))
+            {
+                if (CutsAreNoticed && refused is not null) scheduler.After(delay, refused);
+                return;
+            }
+
             scheduler.After(delay, () =>
             {
                 if (!IsCut(from, to)) deliver();
             });
         }
+    }
+
+    /// <summary>Some links are slower than others, for a while: so it is not always the same replica that has a write first or answers first.</summary>
+    private double SlownessOf(int from, int to)
+    {
+        if (_weather.TryGetValue((from, to), out var weather) && weather.Until > scheduler.Now) return weather.Slowness;
+        weather = (scheduler.Now + random.Exponential(LinkWeather).Ticks, random.Chance(0.6) ? 1 : random.Chance(0.7) ? 6 : 60);
+        _weather[(from, to)] = weather;
+        return weather.Slowness;
     }
 
     /// <summary>A call in flight: the first answer counts, later ones are ignored.</summary>

@@ -73,7 +73,7 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
         var call = new SimulatedNetwork.PendingCall<TReply>();
         var timeout = network.Conditions.CallTimeout;
         scheduler.After(timeout, () => call.Fail(new TimeoutException($"{what} to {replica.Id} was not answered within {timeout}.")));
-        network.Send(from.Number, replica.Host.Number, reliable: false, () => replica.Deliver(invoke, reply => Answer(call, what, reply), notDelivered));
+        network.Send(from.Number, replica.Host.Number, reliable: false, () => replica.Deliver(invoke, reply => Answer(call, what, reply), notDelivered), () => call.Fail(new IOException($"Replica {replica.Id} cannot be reached.")));
         return new ValueTask<TReply>(call.Task);
     }
 
