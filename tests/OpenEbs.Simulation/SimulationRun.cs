@@ -99,7 +99,7 @@ public static class SimulationRun
         var gateway = new Gateway(world, gatewayNumber, retries: true);
         var found = await ReadAllAsync(world, gateway);
         var deadline = world.Scheduler.Now + HealingLimit.Ticks;
-        while (world.Records.Record.InSyncCount < world.Settings.ReplicaCount)
+        while (world.Records.Record.InSyncCount < world.Settings.ReplicaCount || world.Replicas.Any(replica => !replica.IsOpen))
         {
             if (world.Scheduler.Now > deadline) throw Stuck(world, $"{HealingLimit} {when} not all replicas are in sync");
             await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
@@ -112,6 +112,7 @@ public static class SimulationRun
             var bad = replica.Ledger.BadBlocksSeen;
             for (var tries = 0; bad.Count > 0 && tries < 50; tries++) await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
             if (bad.Count > 0) throw new PromiseBrokenException(Promise.BadBlocksAreHidden, $"{when} replica {replica.Id} still has bad blocks that reads have met: {string.Join(", ", bad)}.");
+            for (var tries = 0; !replica.IsOpen && tries < 300; tries++) await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
             await replica.CheckContentAsync();
             var expected = world.History.Order.Replay(replica.Ledger.Last);
             var different = found.AsSpan().CommonPrefixLength(expected);

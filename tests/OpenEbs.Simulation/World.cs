@@ -69,6 +69,9 @@ internal sealed class World
     /// <summary>Copies of blocks that were harmed on media at some time.</summary>
     public Dictionary<(string Replica, long Block), long> RottenBlocks { get; } = [];
 
+    /// <summary>No more faults come: whatever stops is started again at once.</summary>
+    public bool IsHealed { get; set; }
+
     public int NextCommandId() => ++_commands;
 
     public long NextWriteId() => ++_writes;

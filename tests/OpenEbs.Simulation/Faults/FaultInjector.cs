@@ -48,6 +48,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
     public void Heal()
     {
         _stopped = true;
+        world.IsHealed = true;
         world.Log("all faults end");
         world.Network.Conditions = NetworkConditions.Calm;
         world.Network.MendAll();

@@ -28,6 +28,9 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
 
     public bool IsRunning => Process is { IsDead: false };
 
+    /// <summary>A coordinator has opened it in this life.</summary>
+    public bool IsOpen => IsRunning && _store is not null;
+
     public StoreStatus? Status => IsRunning ? _session?.Status : null;
 
     public void Start()
@@ -80,7 +83,11 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
         process.Start(async () =>
         {
             await session.CloseAsync();
+            if (process.IsDead) return;
             Kill();
+
+            // Healing does not wait for a shutdown that is still under way: it would find the replica running, and nobody would start it again.
+            if (world.IsHealed) Start();
         });
     }
 
