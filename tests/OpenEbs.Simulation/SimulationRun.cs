@@ -102,6 +102,9 @@ public static class SimulationRun
         while (world.Records.Record.InSyncCount < world.Settings.ReplicaCount || world.Replicas.Any(replica => !replica.IsOpen))
         {
             if (world.Scheduler.Now > deadline) throw Stuck(world, $"{HealingLimit} {when} not all replicas are in sync");
+
+            // A coordinator without work does not notice that a replica has restarted.
+            await SubmitAsync(world, gateway, () => CreateRead(world, 0, 8));
             await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
             world.Placement.Sweep();
         }
@@ -112,7 +115,6 @@ public static class SimulationRun
             var bad = replica.Ledger.BadBlocksSeen;
             for (var tries = 0; bad.Count > 0 && tries < 50; tries++) await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
             if (bad.Count > 0) throw new PromiseBrokenException(Promise.BadBlocksAreHidden, $"{when} replica {replica.Id} still has bad blocks that reads have met: {string.Join(", ", bad)}.");
-            for (var tries = 0; !replica.IsOpen && tries < 300; tries++) await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
             await replica.CheckContentAsync();
             var expected = world.History.Order.Replay(replica.Ledger.Last);
             var different = found.AsSpan().CommonPrefixLength(expected);
@@ -130,19 +132,21 @@ public static class SimulationRun
         for (var sector = 0; sector < found.Length; sector += SectorsPerRead)
         {
             var (first, count) = (sector, Math.Min(SectorsPerRead, found.Length - sector));
-            var read = await SubmitAsync(world, gateway, () => new VolumeCommand
-            {
-                Id = world.NextCommandId(),
-                Kind = CommandKind.Read,
-                FirstSector = first,
-                SectorCount = count,
-                ForceUnitAccess = false,
-            });
+            var read = await SubmitAsync(world, gateway, () => CreateRead(world, first, count));
             read.Found.CopyTo(found, sector);
         }
 
         return found;
     }
+
+    private static VolumeCommand CreateRead(World world, long first, int count) => new()
+    {
+        Id = world.NextCommandId(),
+        Kind = CommandKind.Read,
+        FirstSector = first,
+        SectorCount = count,
+        ForceUnitAccess = false,
+    };
 
     /// <summary>Carries out a command that must succeed; where commands may time out it may have to be given again, as coordinators are still changing at first.</summary>
     private static async Task<VolumeCommand> SubmitAsync(World world, Gateway gateway, Func<VolumeCommand> create)
