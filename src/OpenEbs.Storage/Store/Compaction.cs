@@ -14,6 +14,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
     // A record of them, with its header, has to fit into a segment.
     private readonly int _blocksPerStep = Math.Clamp((state.Segments.SegmentBytes / FormatTags.PageBytes) - 4, 1, MaxBlocksPerStep);
     private readonly byte[] _data = GC.AllocateUninitializedArray<byte>(MaxBlocksPerStep * FormatTags.PageBytes, pinned: true);
+    private readonly byte[] _page = new byte[FormatTags.PageBytes];
     private Segment? _victim;
     private int _offset;
     private ulong _lsn;
@@ -89,7 +90,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         _live.Clear();
         for (var headers = 0; headers < HeadersPerStep; headers++)
         {
-            var header = await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn);
+            var header = await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn, _page);
             if (header is null) return true;
             var offset = (uint)((_offset + header.HeaderBytes) / FormatTags.PageBytes);
             foreach (var operation in header.Operations)

@@ -63,19 +63,19 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
         return _records;
     }
 
-    /// <summary>The header of the record with that lsn at that place; null when there is none.</summary>
-    public static async ValueTask<RecordHeader?> ReadHeaderAsync(StoreState state, Segment segment, int offset, ulong lsn)
+    /// <summary>The header of the record with that lsn at that place; null when there is none. <paramref name="page"/> is a page to read into, for callers that read many.</summary>
+    public static async ValueTask<RecordHeader?> ReadHeaderAsync(StoreState state, Segment segment, int offset, ulong lsn, byte[]? page = null)
     {
         var home = state.HomeIn(segment);
-        return await ReadHeaderAsync(segment.File, home, offset, state.Segments.SegmentBytes) is { } header && header.Lsn == lsn ? header : null;
+        return await ReadHeaderAsync(segment.File, home, offset, state.Segments.SegmentBytes, page) is { } header && header.Lsn == lsn ? header : null;
     }
 
     /// <summary>The header of the record of that segment at that place; null when there is none.</summary>
-    public static async ValueTask<RecordHeader?> ReadHeaderAsync(IStorageFile file, RecordHome home, int offset, int segmentBytes)
+    public static async ValueTask<RecordHeader?> ReadHeaderAsync(IStorageFile file, RecordHome home, int offset, int segmentBytes, byte[]? page = null)
     {
         var limitBytes = segmentBytes - offset;
         if (limitBytes < FormatTags.PageBytes) return null;
-        var page = new byte[FormatTags.PageBytes];
+        page ??= new byte[FormatTags.PageBytes];
         await file.ReadAsync(offset, page);
         var (headerBytes, _) = RecordHeader.Peek(page, home, limitBytes);
         if (headerBytes == 0) return null;
