@@ -27,7 +27,7 @@ while [ $# -gt 0 ]; do case $1 in
   *) sed -n '2,9p' "$0" >&2; exit 2;; esac; shift; done
 
 PASSED=0 FAILED=0 SKIPPED=0 MARK='' STARTED_AT=$SECONDS
-export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_NOLOGO=1 MSBUILDDISABLENODEREUSE=1 DOTNET_CLI_USE_MSBUILD_SERVER=0 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
 mkdir -p "$LOGS"
 
 # ---- one part at a time; its processes carry a mark in their environment, so that what it leaves behind is found and ended ----
@@ -122,6 +122,9 @@ done
 [ -z "$FAST" ] || exit 0
 if [ "$(id -u)" = 0 ]; then
   stage 'Debian packages'; if install_packages; then PASSED=$((PASSED + 1)); else failed 'installing Debian packages'; tail_of "$LOGS/apt.log"; fi; staged
+  if wanted vm-filesystems || wanted vm-failover; then
+    stage 'image of the VM'; in_part 600 "$LOGS/vm-image.log" bash tests/peers/vm/initiator.sh build && PASSED=$((PASSED + 1)) || { failed 'building the image of the VM'; tail_of "$LOGS/vm-image.log"; }; staged
+  fi
 fi
 for peer in "${PEERS[@]}"; do
   wanted "${peer%:*}" || continue

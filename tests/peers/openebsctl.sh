@@ -5,12 +5,13 @@ need tools ss curl jq yq qemu-img
 [ "$TARGET" = dev ] || { skip openebsctl "is about the product only"; finish; }
 start_dev --no-demo || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
 
-# ctl_fails NAME REGEX arguments...: a non-zero code, a message that matches, no stack trace.
+# ctl_fails NAME EXITCODE REGEX arguments...: ends with that code and a message that matches, without a stack trace.
+# Codes: 1 failed, 2 usage or invalid request, 3 no such volume, 4 exists with another spec, 5 unreachable, 6 unavailable now.
 ctl_fails() {
-  local name=$1 regex=$2 text rc; shift 2
+  local name=$1 code=$2 regex=$3 text rc; shift 3
   text=$(timeout 30 dotnet "$CTL_DLL" "$@" 2>&1 </dev/null); rc=$?
   { echo "== $name: $*"; echo "$text"; echo "-- exit $rc"; } >>"$LOGS/checks.log"
-  if [ $rc = 0 ] || [ $rc = 124 ]; then fail "$name-exit-code" "exit $rc: $text"; else pass "$name-exit-code" "$rc"; fi
+  equal "$name-exit-code" "$code" "$rc"
   says "$name-message" "$regex" "$text"
 }
 
@@ -19,7 +20,7 @@ matches version-number '[0-9]+\.[0-9]+\.[0-9]+' "$LAST_OUTPUT"
 check list-empty ctl volume list
 check create ctl volume create first --size 64Mi --replicas 3
 check create-again-is-the-same ctl volume create first --size 64Mi --replicas 3
-ctl_fails create-with-another-size 'first' --server "$HTTP" volume create first --size 128Mi
+ctl_fails create-with-another-size 4 'first' --server "$HTTP" volume create first --size 128Mi
 check create-with-all-options ctl volume create second --size 32Mi --replicas 2 --write-cache off --min-in-sync 2 --io-timeout 30s
 check create-one-replica ctl volume create third --size 1Gi --replicas 1
 
@@ -46,7 +47,7 @@ check describe-json describe
 check resize ctl volume resize first --size 128Mi
 size() { [ "$(qemu-img info -f raw --output json "iscsi://127.0.0.1:$ISCSI_PORT/iqn.2016-09.com.openebs.orleans:first/0" | jq '."virtual-size"')" = 134217728 ]; }
 check resize-is-seen-by-an-initiator size
-ctl_fails shrink 'smaller|shrink|least|grow' --server "$HTTP" volume resize first --size 64Mi
+ctl_fails shrink 2 'smaller|shrink|least|grow' --server "$HTTP" volume resize first --size 64Mi
 
 for list in replica pool node; do
   check "$list-list" ctl $list list
@@ -56,26 +57,27 @@ done
 replicas() { [ "$(ctl replica list -o json | jq 'if type == "array" then . else .items end | length')" = 6 ]; }
 check replica-list-has-six replicas
 
-check delete ctl volume delete second
+ctl_fails delete-asks-first 2 '--yes' --server "$HTTP" volume delete second
+check delete ctl volume delete second --yes
 gone() { ! ctl volume describe second; }
 check deleted-volume-is-gone gone
 check create-a-deleted-name-again ctl volume create second --size 32Mi
 environment() { OPENEBS_SERVER=$HTTP dotnet "$CTL_DLL" volume list | grep -q '^first'; }
 check server-from-the-environment environment
 
-ctl_fails describe-absent 'nope' --server "$HTTP" volume describe nope
-ctl_fails delete-absent 'nope' --server "$HTTP" volume delete nope
-ctl_fails bad-size '12Qx.*(1Gi|size)|size.*12Qx' --server "$HTTP" volume create x --size 12Qx
-ctl_fails zero-size '1 MiB|size' --server "$HTTP" volume create x --size 0
-ctl_fails bad-name "Bad_Name" --server "$HTTP" volume create Bad_Name --size 1Gi
-ctl_fails too-many-replicas 'replicas is 9|[0-9] to 7' --server "$HTTP" volume create x --size 1Gi --replicas 9
-ctl_fails more-replicas-than-pools 'pool' --server "$HTTP" volume create x --size 1Gi --replicas 5
-ctl_fails bad-write-cache 'on|off' --server "$HTTP" volume create x --size 1Gi --write-cache maybe
-ctl_fails bad-output 'xml' --server "$HTTP" volume list -o xml
-ctl_fails no-size '--size|size' --server "$HTTP" volume create x
-ctl_fails unknown-command 'volum' --server "$HTTP" volum list
-ctl_fails no-server '127.0.0.1:1' --server http://127.0.0.1:1 volume list
-ctl_fails bad-url 'not-a-url' --server not-a-url volume list
+ctl_fails describe-absent 3 'nope' --server "$HTTP" volume describe nope
+ctl_fails delete-absent 3 'nope' --server "$HTTP" volume delete nope --yes
+ctl_fails bad-size 2 '12Qx.*(1Gi|size)|size.*12Qx' --server "$HTTP" volume create x --size 12Qx
+ctl_fails zero-size 2 '1 MiB|size' --server "$HTTP" volume create x --size 0
+ctl_fails bad-name 2 "Bad_Name" --server "$HTTP" volume create Bad_Name --size 1Gi
+ctl_fails too-many-replicas 2 'replicas is 9|[0-9] to 7' --server "$HTTP" volume create x --size 1Gi --replicas 9
+ctl_fails more-replicas-than-pools 6 'pool' --server "$HTTP" volume create x --size 1Gi --replicas 5
+ctl_fails bad-write-cache 2 'on|off' --server "$HTTP" volume create x --size 1Gi --write-cache maybe
+ctl_fails bad-output 2 'xml' --server "$HTTP" volume list -o xml
+ctl_fails no-size 2 '--size|size' --server "$HTTP" volume create x
+ctl_fails unknown-command 2 'volum' --server "$HTTP" volum list
+ctl_fails no-server 5 '127.0.0.1:1' --server http://127.0.0.1:1 volume list
+ctl_fails bad-url 2 'not-a-url' --server not-a-url volume list
 check nothing-was-created-by-mistakes bash -c "[ \"\$(curl -fsS $API/volumes | jq -r 'map(.name) | join(\" \")')\" = 'first second third' ]"
 check clean-stop stop_dev
 finish

@@ -4,7 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 VM=$(dirname "$0")/vm ROUNDS=${ROUNDS:-2}
 need tools qemu-system-x86_64 cpio ss curl jq
-check vm-image "$VM/initiator.sh" build || finish
 
 if [ "$TARGET" = tgt ]; then  # the stand-in: two tgtd on one file
   ROUNDS=1; start_tgt 512M || { fail start "the target did not start"; finish; }
