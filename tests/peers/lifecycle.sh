@@ -67,8 +67,8 @@ fails() {
 }
 other=$ISCSI_PORT; first_args=("${PORT_ARGS[@]}"); first_http=$HTTP_PORT; choose_ports || finish
 fails two-servers-on-one-directory 4 'in use by another server' dev --data "$DATA" "${PORT_ARGS[@]}"
-fails ports-in-use 3 "Port.* $other \(iSCSI\).*in use" dev --data "$WORK/second" "${first_args[@]}"
-fails one-port-in-use 3 "Port $first_http \(HTTP\) is in use" dev --data "$WORK/second" "${PORT_ARGS[@]}" --http-port "$first_http"
+fails ports-in-use 3 "Ports are in use: $other \(iSCSI\)" dev --data "$WORK/second" "${first_args[@]}"
+fails one-port-in-use 3 "Port $first_http \(HTTP\) is in use" dev --data "$WORK/second" "${PORT_ARGS[@]/#$HTTP_PORT/$first_http}"
 fails data-is-a-file 4 'is a file' dev --data "$SERVER_DLL" "${PORT_ARGS[@]}"
 fails unknown-option 2 'openebs: .*--nods' dev --nods 3
 fails bad-port 2 '99999' dev --data "$WORK/second" --http-port 99999
