@@ -77,7 +77,8 @@ ctl_fails bad-output 2 'xml' --server "$HTTP" volume list -o xml
 ctl_fails no-size 2 '--size|size' --server "$HTTP" volume create x
 ctl_fails unknown-command 2 'volum' --server "$HTTP" volum list
 ctl_fails no-server 5 '127.0.0.1:1' --server http://127.0.0.1:1 volume list
-ctl_fails bad-url 2 'not-a-url' --server not-a-url volume list
+ctl_fails unknown-host 5 'no-such-host' --server no-such-host volume list
+ctl_fails bad-url 2 'ftp' --server ftp://127.0.0.1 volume list
 check nothing-was-created-by-mistakes bash -c "[ \"\$(curl -fsS $API/volumes | jq -r 'map(.name) | join(\" \")')\" = 'first second third' ]"
 check clean-stop stop_dev
 finish

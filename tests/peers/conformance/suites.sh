@@ -3,7 +3,7 @@
 # Runs libiscsi's conformance suite (Debian: libiscsi-bin) suite by suite, each in a process of its own (a failed suite's reservation must not spoil
 # the next). URL = iscsi://[user%secret@]host:port/iqn/lun; a second URL enables the MultipathIO family. Destroys the LUN's data. CMD runs before
 # each suite. Writes DIR/results.tsv (test, PASS|FAIL|SKIP|CRASH|TIMEOUT, detail) and a table per suite. The suite's own summary counts a skip as a
-# pass: this does not. LIM: seconds per suite (120).
+# pass: this does not. (What a suite prints after its last test has passed belongs to its clean-up, not to that test.) LIM: seconds per suite (120).
 set -u; O=./conformance FAM='SCSI iSCSI' X='' C=: LIM=${LIM:-120}
 while getopts o:f:x:c: o; do case $o in o) O=$OPTARG;; f) FAM=$OPTARG;; x) X=$OPTARG;; c) C=$OPTARG;; *) exit 2;; esac; done; shift $((OPTIND-1))
 BIN=${ISCSI_TEST_CU:-iscsi-test-cu}; mkdir -p "$O"; rm -f "$O"/*.log; : >"$O/results.tsv"
@@ -17,7 +17,7 @@ for f in $FAM; do
           print s "." t "\t" r "\t" (r == "PASS" ? "" : substr(d, 1, 180)); n++ } }
       /^  Test: / { out(); t = $2; fl = sk = done = 0; d = "" }
       /^Run Summary/ { out(); t = ""; end = 1 }
-      /\[SKIPPED\]/ { sk = 1; if (d == "") { d = $0; sub(/.*\[SKIPPED\] */, "", d) } }
+      /\[SKIPPED\]/ && !done && !/passed.*\[SKIPPED\]/ { sk = 1; if (d == "") { d = $0; sub(/.*\[SKIPPED\] */, "", d) } }
       /(\.\.\.|^)passed/ { done = 1 }
       /FAILED *$/ { fl = 1; done = 1 }
       /\[FAILED\]/ && d == "" { d = $0; sub(/.*\[FAILED\] */, "", d) }
