@@ -398,10 +398,4 @@ public sealed partial class ReplicaStore : IReplicaStore
         while (_checkpoints.Phase == CheckpointPhase.Writing) await _checkpoints.WriteSomeAsync();
         if (_checkpoints.CanInstall) await _checkpoints.InstallAsync(KeepFreeSegments);
     }
-
-    [LoggerMessage(1001, LogLevel.Debug, "{Path}: open, log ends at {Last}, checkpoint at seq {LogStart}, replayed {LogBytes} bytes")]
-    private partial void LogOpened(string path, LogPosition last, long logStart, long logBytes);
-
-    [LoggerMessage(1002, LogLevel.Information, "{Path}: truncated to seq {Seq}")]
-    private partial void LogTruncated(string path, long seq);
 }
