@@ -24,6 +24,7 @@ internal sealed class World
         Options = options;
         var seed = new SeededRandom(options.Seed);
         Settings = new WorldSettings(seed.Fork());
+        if (Breakage.Favours.Count > 0) Settings.Favour(Breakage.Favours, seed.Fork());
         Random = seed.Fork();
         Scheduler = new SimulatedScheduler(seed.Fork(), new Trace(options.KeepsTrace, options.Echo));
         Network = new SimulatedNetwork(Scheduler, seed.Fork());

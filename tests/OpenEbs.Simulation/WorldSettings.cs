@@ -125,6 +125,29 @@ public sealed class WorldSettings
     /// <summary>Clocks run so much faster or slower.</summary>
     public double Drift { get; private set; }
 
+    /// <summary>Only these faults, and work and times under which two coordinators meet often.</summary>
+    public void Favour(IReadOnlyList<FaultKind> kinds, SeededRandom random)
+    {
+        FaultWeights = kinds.ToDictionary(kind => kind, _ => 1.0);
+        FaultInterval = TimeSpan.FromMilliseconds(400);
+        FaultLength = TimeSpan.FromMilliseconds(1000);
+        GatewayRetries = false;
+        InitiatorCount = 3;
+        MaxQueueDepth = 4;
+        ReadRate = 0.5;
+        ThinkRate = 1;
+        ThinkTime = TimeSpan.FromMilliseconds(30);
+        AllowsTimeouts = false;
+        IoTimeout = TimeSpan.FromMinutes(10);
+        Coordinator = Coordinator with
+        {
+            LeaseDuration = TimeSpan.FromMilliseconds(random.Pick<int>([1000, 2000])),
+            ReplicaTimeout = TimeSpan.FromMilliseconds(300),
+            HedgeDelay = TimeSpan.FromMilliseconds(1),
+            WatchInterval = TimeSpan.FromMilliseconds(5),
+        };
+    }
+
     private void DrawWork(SeededRandom random)
     {
         GatewayRetries = random.Chance(0.5);

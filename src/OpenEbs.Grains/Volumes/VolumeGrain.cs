@@ -100,10 +100,12 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         return AttachmentOf(record);
     }
 
-    public ValueTask<VolumeView> DescribeAsync()
+    public async ValueTask<VolumeView> DescribeAsync()
     {
-        var snapshot = Coordinator.Snapshot();
-        return ValueTask.FromResult(VolumeViews.Of(_name, snapshot, _options.NodeName, _nodes, _sessions.List()));
+        var coordinator = Coordinator;
+        await coordinator.RefreshUsageAsync();
+        var snapshot = coordinator.Snapshot();
+        return VolumeViews.Of(_name, snapshot, _options.NodeName, _nodes, _sessions.List());
     }
 
     public async ValueTask ResizeAsync(long sizeBytes)

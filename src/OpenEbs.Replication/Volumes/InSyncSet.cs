@@ -29,6 +29,13 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         if (!context.IsStopped && (link.State == LinkState.Down || link.Standing != ReplicaStanding.InSync)) _ = RejoinAsync(link);
     }
 
+    /// <summary>Asks every live replica what it occupies. Opening again at the same epoch changes nothing.</summary>
+    public async ValueTask RefreshUsageAsync()
+    {
+        var asked = Task.WhenAll(context.Links.Where(l => l.State == LinkState.Live).Select(AskUsageAsync));
+        await Task.WhenAny(asked, Task.Delay(context.Options.FailureGrace, context.Time, CancellationToken.None));
+    }
+
     /// <summary>Called at intervals: gives up calls that hang, and drops replicas that stay away.</summary>
     public void Watch(bool opened)
     {
@@ -52,6 +59,19 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         }
 
         bool Overdue(long since, TimeSpan limit) => since != 0 && now - since > context.Ticks(limit);
+    }
+
+    private async Task AskUsageAsync(ReplicaLink link)
+    {
+        try
+        {
+            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: false));
+            if (reply.Status is { } status && reply.Incarnation == link.Incarnation) link.UsedBytes = status.UsedBytes;
+        }
+        catch (Exception e) when (!context.IsStopped)
+        {
+            link.NoteFailure(e.Message);
+        }
     }
 
     /// <summary>Takes a replica that cannot be reached out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>

@@ -79,7 +79,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         {
             await range.GrantedAsync();
             var result = await _reads.ReadAsync(block, count, deadline);
-            return result.Status == VolumeIoStatus.Ok ? Trim(result, (int)(offsetBytes - (block * VolumeBlocks.BlockBytes)), lengthBytes) : result;
+            return result.Status == VolumeIoStatus.Ok ? _reads.Trim(result, (int)(offsetBytes - (block * VolumeBlocks.BlockBytes)), lengthBytes) : result;
         }
         finally
         {
@@ -177,6 +177,9 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             _ => throw new InvalidOperationException($"The volume's coordinator is {State}."),
         };
     }
+
+    /// <summary>Asks the replicas how much they occupy, for the next <see cref="Snapshot"/>; those that do not answer soon keep their old figure.</summary>
+    public ValueTask RefreshUsageAsync() => _inSync.RefreshUsageAsync();
 
     public CoordinatorSnapshot Snapshot()
     {
@@ -368,15 +371,6 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var record = _context.Keeper.Record!;
         return offsetBytes >= 0 && lengthBytes >= 0 && offsetBytes <= record.SizeBytes - lengthBytes && (offsetBytes | lengthBytes) % record.BlockLength == 0;
-    }
-
-    private VolumeIoResult Trim(VolumeIoResult result, int skipBytes, int lengthBytes)
-    {
-        if (skipBytes == 0) return result;
-        using var whole = result.Data!;
-        var part = _context.Pool.Rent(lengthBytes);
-        whole.Memory.Slice(skipBytes, lengthBytes).CopyTo(part.Memory);
-        return result with { Data = part };
     }
 
     private sealed class Waiter(long deadline)

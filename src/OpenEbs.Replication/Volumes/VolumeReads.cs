@@ -30,6 +30,16 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         }
     }
 
+    /// <summary>The part that was asked for, of blocks read whole.</summary>
+    public VolumeIoResult Trim(VolumeIoResult result, int skipBytes, int lengthBytes)
+    {
+        if (skipBytes == 0) return result;
+        using var whole = result.Data!;
+        var part = context.Pool.Rent(lengthBytes);
+        whole.Memory.Slice(skipBytes, lengthBytes).CopyTo(part.Memory);
+        return result with { Data = part };
+    }
+
     /// <summary>Called at intervals: asks a second replica where the first is slow, and gives up calls that hang.</summary>
     public void Watch()
     {

@@ -10,9 +10,6 @@ public sealed partial class ReplicaStore : IReplicaStore
 {
     public const int BlockBytes = FormatTags.PageBytes;
 
-    /// <summary>Blocks of the largest volume: 64 TiB.</summary>
-    public const long MaxBlocks = 1L << 34;
-
     private const int KeepFreeSegments = 2;
     private readonly StoreState _state;
     private readonly MapUpdates _updates;
@@ -372,8 +369,8 @@ public sealed partial class ReplicaStore : IReplicaStore
 
     private bool NeedsCheckpoint()
     {
-        if (_state.LogBytes == 0) return false;
         var options = _state.Options;
+        if (_state.LogBytes == 0) return false;
         return _state.LogBytes >= options.CheckpointLogBytes || _state.Map.DirtyLeaves >= options.MaxDirtyLeaves || _compaction.DeadSegments >= options.CompactionSlackSegments
             || _state.Device.FreeBytes < 2 * options.ReserveBytes && _compaction.DeadSegments > 0;
     }

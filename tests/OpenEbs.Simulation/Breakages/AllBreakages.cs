@@ -10,21 +10,23 @@ public static class AllBreakages
     public static IReadOnlyList<Breakage> List { get; } =
     [
         new() { Name = "acknowledge-early", Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { AcknowledgeEarly = true } },
-        new() { Name = "drop-without-record", Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { DropWithoutRecord = true } },
-        new() { Name = "ignore-record-conflicts", Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch], WrapRecords = records => new ForcedRecordStore(records) },
+        new() { Name = "drop-without-record", Favours = [FaultKind.PauseReplica, FaultKind.KillReplica], Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { DropWithoutRecord = true } },
+        new() { Name = "ignore-record-conflicts", Favours = [FaultKind.SplitBrain, FaultKind.SecondCoordinator], Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch], WrapRecords = records => new ForcedRecordStore(records) },
         new() { Name = "skip-flush", Breaks = [Promise.FlushedIsDurable], CoordinatorFaults = new CoordinatorFaults { SkipFlush = true } },
         new() { Name = "lying-flush", Breaks = [Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], WrapStore = store => new LyingFlushStore(store) },
-        new() { Name = "skip-epoch-check", Breaks = [Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.AcknowledgedIsReplicated], ReplicaFaults = new ReplicaFaults { SkipEpochCheck = true } },
-        new() { Name = "skip-lease", Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLease = true } },
-        new() { Name = "skip-lease-wait", Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLeaseWait = true } },
-        new() { Name = "skip-read-wait", Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic], CoordinatorFaults = new CoordinatorFaults { SkipReadWait = true } },
+        new() { Name = "skip-epoch-check", Favours = [FaultKind.SecondCoordinator, FaultKind.PauseCoordinator], Breaks = [Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.AcknowledgedIsReplicated], ReplicaFaults = new ReplicaFaults { SkipEpochCheck = true } },
+        new() { Name = "skip-lease", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLease = true } },
+        new() { Name = "skip-lease-wait", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLeaseWait = true } },
+        new() { Name = "skip-read-wait", Favours = [FaultKind.SplitBrain, FaultKind.KillHostProcesses, FaultKind.PauseReplica], Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic], CoordinatorFaults = new CoordinatorFaults { SkipReadWait = true } },
         new() { Name = "shortest-source", Breaks = [Promise.AcknowledgedIsReplicated, Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { ShortestSource = true } },
-        new() { Name = "skip-levelling", Breaks = [Promise.LogsMatch, Promise.PrefixAfterPowerLoss, Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { SkipLevelling = true } },
         new() { Name = "split-writes", Breaks = [Promise.WritesAreAtomic], SplitsWrites = true },
         new() { Name = "torn-write", Breaks = [Promise.WritesAreAtomic, Promise.PrefixAfterPowerLoss], WrapStore = store => new TearingStore(store) },
-        new() { Name = "skip-checksum", Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UncheckedStore(store) },
-        new() { Name = "skip-repair", Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UnrepairedStore(store) },
+        new() { Name = "skip-checksum", Favours = [FaultKind.BitRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UncheckedStore(store) },
+        new() { Name = "skip-repair", Favours = [FaultKind.BitRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UnrepairedStore(store) },
     ];
+
+    /// <summary>The unbroken system under the same favoured faults: must keep every promise, or the breakages prove nothing.</summary>
+    public static IEnumerable<Breakage> Controls => List.Where(breakage => breakage.Favours.Count > 0).Select(breakage => Breakage.None with { Name = $"control of {breakage.Name}", Favours = breakage.Favours });
 
     /// <exception cref="ArgumentException">There is none of that name; the message lists them.</exception>
     public static Breakage Named(string name) => List.FirstOrDefault(breakage => breakage.Name == name)

@@ -28,6 +28,9 @@ public sealed record Breakage
     /// <summary>Replaces the metadata store.</summary>
     internal Func<IVolumeRecordStore, IVolumeRecordStore> WrapRecords { get; init; } = records => records;
 
+    /// <summary>Faults under which it shows soon; empty for whatever the seed draws.</summary>
+    public IReadOnlyList<FaultKind> Favours { get; init; } = [];
+
     /// <summary>The gateway writes in two halves.</summary>
     internal bool SplitsWrites { get; init; }
 }
