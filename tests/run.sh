@@ -92,7 +92,8 @@ run_project() {
     total=$(count total) executed=$(count executed) passed=$(count passed)
     PASSED=$((PASSED + passed)) SKIPPED=$((SKIPPED + total - executed)) FAILED=$((FAILED + executed - passed))
     if [ "$executed" != "$passed" ]; then grep -E '^ +Failed ' "$log" | head -n 20; tail_of "$log" 40
-    elif [ $rc != 0 ]; then failed "$name: exit $rc though no test failed"; tail_of "$log"; fi
+    elif [ $rc != 0 ]; then failed "$name: exit $rc though no test failed"; tail_of "$log"
+    elif [ "$total" = 0 ]; then failed "$name: has no test"; fi
   fi
   [ -z "$LEFT" ] || failed "$name: left processes behind: $LEFT"
   staged
