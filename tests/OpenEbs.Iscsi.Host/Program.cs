@@ -22,7 +22,7 @@ using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Stop(context));
 await stop.Task;
 await portal.StopAsync();
-Console.WriteLine($"stopped; sessions attached {catalog.Attached}, bytes rented {pool.RentedBytes}");
+Console.WriteLine($"stopped; sessions attached {catalog.Attached}, bytes rented {pool.RentedBytes}, bytes allocated {GC.GetTotalAllocatedBytes()}");
 
 void Stop(PosixSignalContext context)
 {
