@@ -18,6 +18,17 @@ internal sealed class LogWriter(StoreState state)
     private readonly List<ReadOnlyMemory<byte>> _gather = [];
     private byte[] _header = GC.AllocateArray<byte>(FormatTags.PageBytes, pinned: true);
 
+    /// <summary>Whether any of the operations brings data, and so takes more room than its header.</summary>
+    public static bool HasData(ReadOnlySpan<StoreOperation> operations)
+    {
+        foreach (ref readonly var operation in operations)
+        {
+            if (operation.Kind == OperationKind.Write) return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Writes a record to the page cache. Nothing is changed when it throws <see cref="StorageFullException"/>.</summary>
     /// <param name="kind">What it does.</param>
     /// <param name="position">Epoch and first seq.</param>

@@ -117,7 +117,7 @@ public sealed partial class ReplicaStore : IReplicaStore
             if (batch.FirstSeq != _state.Last.Seq + 1) throw new ArgumentOutOfRangeException(nameof(batch), batch.FirstSeq, $"The next seq is {_state.Last.Seq + 1}.");
             if (batch.Epoch < _state.Last.Epoch) throw new ArgumentOutOfRangeException(nameof(batch), batch.Epoch, $"The log is at epoch {_state.Last.Epoch} already.");
             if (batch.Operations.IsEmpty) throw new ArgumentException("A batch has at least one operation.", nameof(batch));
-            var place = _log.Append(RecordKind.Batch, new LogPosition(batch.Epoch, batch.FirstSeq), 0, batch.Operations.Span, default, mayUseReserve: !HasData(batch.Operations.Span));
+            var place = _log.Append(RecordKind.Batch, new LogPosition(batch.Epoch, batch.FirstSeq), 0, batch.Operations.Span, default, mayUseReserve: !LogWriter.HasData(batch.Operations.Span));
             var offset = place.DataOffset;
             for (var i = 0; i < batch.Operations.Length; i++) offset += await ApplyAsync(batch.Operations.Span[i], place.Segment.Number, offset, batch.FirstSeq + i);
             _state.Last = new LogPosition(batch.Epoch, batch.LastSeq);
@@ -294,16 +294,6 @@ public sealed partial class ReplicaStore : IReplicaStore
         _closed = true;
         _state.Dispose();
         return ValueTask.CompletedTask;
-    }
-
-    private static bool HasData(ReadOnlySpan<StoreOperation> operations)
-    {
-        foreach (ref readonly var operation in operations)
-        {
-            if (operation.Kind == OperationKind.Write) return true;
-        }
-
-        return false;
     }
 
     private async ValueTask<uint> ApplyAsync(StoreOperation operation, uint segment, uint offset, long seq)
