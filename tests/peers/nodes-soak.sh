@@ -14,7 +14,7 @@ bridge() { launch "$LOGS/qemu-nbd.log" qemu-nbd -f raw -t -e 8 -k "$SOCKET" "$UR
 check bridge bridge || finish
 
 launch "$LOGS/fio.log" fio --ioengine=nbd --uri="nbd+unix:///?socket=$SOCKET" --name=soak --size=192m --rw=randwrite --bsrange=512-64k --iodepth=16 \
-  --verify=crc32c --verify_fatal=1 --verify_backlog=512 --do_verify=1 --rate=24m,24m --fsync=200 --time_based --runtime="$SOAK_SECS" --loops=100000 \
+  --verify=crc32c --verify_fatal=1 --verify_state_save=0 --verify_backlog=512 --do_verify=1 --rate=24m,24m --fsync=200 --time_based --runtime="$SOAK_SECS" --loops=100000 \
   --output-format=json --output="$LOGS/fio.json"
 FIO=$LAUNCHED; sleep 3
 
