@@ -36,8 +36,8 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
 
     public IEnumerable<Segment> All => _segments.Values;
 
-    /// <summary>A file was created or deleted since the directory was last made durable.</summary>
-    public bool IsDirectoryDirty { get; set; }
+    /// <summary>A file was created or deleted since the directory was last made durable. So it is at first: a killed process may have done it.</summary>
+    public bool IsDirectoryDirty { get; set; } = true;
 
     public Segment this[uint number] => _segments.TryGetValue(number, out var segment)
         ? segment

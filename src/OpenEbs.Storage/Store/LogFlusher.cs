@@ -52,7 +52,15 @@ internal sealed class LogFlusher(StoreState state)
         if (state.Segments.IsDirectoryDirty)
         {
             state.Segments.IsDirectoryDirty = false;
-            await state.Device.SyncDirectoryAsync();
+            try
+            {
+                await state.Device.SyncDirectoryAsync();
+            }
+            catch
+            {
+                state.Segments.IsDirectoryDirty = true;
+                throw;
+            }
         }
 
         // In the order of the log, so that what is lost by a crash meanwhile is its end.

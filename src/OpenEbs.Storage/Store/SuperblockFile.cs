@@ -18,6 +18,9 @@ internal static class SuperblockFile
             {
                 if (found.ReplicaId != options.ReplicaId)
                     throw new StoreCorruptException($"{device.Path} holds replica {found.ReplicaId}, not {options.ReplicaId}. Give each replica a directory of its own.");
+
+                // A killed process may have left the newer copy in the page cache only; the next write replaces the other one, which then would be the only one on media.
+                await file.FlushAsync();
                 return (file, found);
             }
 

@@ -36,6 +36,23 @@ public sealed class LostTailTests
         await OpenAsync(false);
     }
 
+    /// <summary>The segment was created by a process that was killed before it made the directory durable; the next one's flush has to.</summary>
+    [Fact]
+    public async Task Flush_AfterAKill_AlsoMakesTheKilledProcessesFilesDurable()
+    {
+        for (var seed = 0; seed < 20; seed++)
+        {
+            var host = new SimulatedStoreHost(new SimulatedStorageOptions { Seed = seed }, SimulatedStoreHost.SmallOptions);
+            var store = await host.OpenAsync();
+            await AppendAsync(store, 1);
+            host.Crash(CrashKind.ProcessKill);
+            store = await host.OpenAsync();
+            Assert.Equal(1, await store.FlushAsync());
+            host.Crash(CrashKind.PowerLoss);
+            Assert.Equal(1, (await host.OpenAsync()).Last.Seq);
+        }
+    }
+
     [Fact]
     public async Task Doubt_EndsWithARebuild()
     {
