@@ -56,7 +56,7 @@ public static class SimulationRun
         var settings = world.Settings;
         world.Log($"{settings.ReplicaCount} replicas on {settings.HostCount} hosts, minInSync {settings.MinInSync}, {settings.InitiatorCount} initiators, retries {settings.GatewayRetries}, write cache {settings.WriteCache}");
         foreach (var replica in world.Replicas) replica.Start();
-        var watching = WatchAsync(world, gateways);
+        var watching = WatchAsync(world, gateways, faults);
         var injecting = faults.RunAsync();
         var share = Math.Max(1, world.Options.Commands / settings.InitiatorCount);
         var initiators = Enumerable.Range(0, settings.InitiatorCount).Select(i => new Initiator(world, gateways[i % gateways.Length], world.Random.Fork()).RunAsync(share));
@@ -70,11 +70,14 @@ public static class SimulationRun
         world.History.Check();
     }
 
-    private static async Task WatchAsync(World world, Gateway[] gateways)
+    private static async Task WatchAsync(World world, Gateway[] gateways, FaultInjector faults)
     {
-        while (true)
+        for (var round = 1; ; round++)
         {
             await world.Scheduler.Delay(TimeSpan.FromMilliseconds(500));
+
+            // Every five minutes, which only a run that is stuck takes.
+            if (round % 600 == 0) faults.RecoverMedia();
             world.Placement.Sweep();
             foreach (var gateway in gateways) gateway.Watch();
         }

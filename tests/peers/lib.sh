@@ -146,12 +146,15 @@ launch_dev() {
   launch "$SERVER_LOG" dotnet "$SERVER_DLL" dev --data "$DATA" "${PORT_ARGS[@]}" ${SERVER_ARGS[@]+"${SERVER_ARGS[@]}"}
   SERVER_PID=$LAUNCHED
 }
+# wait_ready SECS: every node of `--nodes N` is ready; with fewer there are not yet the pools that a volume needs.
 wait_ready() {
-  local i; for ((i = 0; i < $1 * 10; i++)); do
-    curl -fsS -m 2 "$HTTP/readyz" >/dev/null 2>&1 && return 0
+  local i nodes=1 node=0 next=""
+  for i in ${SERVER_ARGS[@]+"${SERVER_ARGS[@]}"}; do [ "$next" != nodes ] || nodes=$i; next=${i#--}; done
+  for ((i = 0; i < $1 * 10; i++)); do
+    while curl -fsS -m 2 "http://127.0.0.1:$((HTTP_PORT + node))/readyz" >/dev/null 2>&1; do node=$((node + 1)); [ $node -lt "$nodes" ] || return 0; done
     alive "$SERVER_PID" || { echo "the server ended before it was ready: $(tail -n 5 "$SERVER_LOG")" >&2; return 1; }
     sleep 0.1; done
-  echo "the server is not ready after $1 s: $(tail -n 5 "$SERVER_LOG")" >&2; return 1
+  echo "node $node is not ready after $1 s: $(tail -n 5 "$SERVER_LOG")" >&2; return 1
 }
 # stop_dev: Ctrl-C as a terminal sends it (to the whole process group); fails when it does not end within 20 s or with an error.
 stop_dev() {

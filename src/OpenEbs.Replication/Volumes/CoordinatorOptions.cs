@@ -42,6 +42,9 @@ public sealed record CoordinatorOptions
     /// <summary>How often overdue calls and I/O are looked for while there is any.</summary>
     public TimeSpan WatchInterval { get; init; } = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>How often every replica is called though there may be no I/O.</summary>
+    public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
 }

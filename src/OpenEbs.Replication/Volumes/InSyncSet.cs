@@ -36,6 +36,27 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         await Task.WhenAny(asked, Task.Delay(context.Options.FailureGrace, context.Time, CancellationToken.None));
     }
 
+    /// <summary>Calls every live replica now and then: with no I/O under way nothing else would find out that one is gone, nor tell them how far the commit point has come, up to which
+    /// they may free space.</summary>
+    public async Task BeatAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                await context.Delay(context.Options.HeartbeatInterval);
+                Watch(opened: true);
+                foreach (var link in context.Links)
+                {
+                    if (link.State == LinkState.Live) _ = link.RenewLeaseAsync();
+                }
+            }
+        }
+        catch (OperationCanceledException) when (context.IsStopped)
+        {
+        }
+    }
+
     /// <summary>Called at intervals: gives up calls that hang, and drops replicas that stay away.</summary>
     public void Watch(bool opened)
     {
@@ -63,10 +84,13 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
 
     private async Task AskUsageAsync(ReplicaLink link)
     {
+        var incarnation = link.Incarnation;
         try
         {
             var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: false));
-            if (reply.Status is { } status && reply.Incarnation == link.Incarnation) link.UsedBytes = status.UsedBytes;
+            if (incarnation != link.Incarnation) return;
+            if (reply.Status is { } status && reply.Incarnation == incarnation) link.UsedBytes = status.UsedBytes;
+            else link.Learn(reply.Outcome == ReplicaOutcome.Ok ? ReplicaOutcome.Restarted : reply.Outcome);
         }
         catch (Exception e) when (!context.IsStopped)
         {

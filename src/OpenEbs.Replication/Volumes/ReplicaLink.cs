@@ -195,6 +195,13 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         }
     }
 
+    /// <summary>Takes what an answer about its log or its map says of the replica: with no I/O under way nothing else would find out that it restarted.</summary>
+    public void Learn(ReplicaOutcome outcome)
+    {
+        if (outcome == ReplicaOutcome.StaleEpoch) owner.OnFenced($"replica {Entry.Id} has seen a higher epoch");
+        else if (outcome == ReplicaOutcome.Restarted) GoDown("it restarted");
+    }
+
     /// <summary>A call failed outright: false when it has been failing for too long and the link went down.</summary>
     public bool NoteFailure(string reason)
     {

@@ -25,6 +25,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             context.Stopped.ThrowIfCancellationRequested();
             var source = context.Source(target) ?? throw new IOException("no in-sync replica is reachable to copy from");
             var read = await source.Channel.ReadLogAsync(context.Epoch, source.Incarnation, next, context.Options.MaxBatchBytes);
+            source.Learn(read.Outcome);
             if (read.Outcome != ReplicaOutcome.Ok) throw new LogUnavailableException($"replica {source.Entry.Id} cannot send its log from seq {next}: {read.Reason}{read.Outcome}");
             if (read.Batch is not { } batch) return;
             using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, batch, flush: false);
@@ -150,6 +151,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
     private async Task<(List<BlockRun> Runs, long NextBlock)> ListToCopyAsync(ReplicaLink source, long baseSeq, long fromBlock)
     {
         var theirs = await source.Channel.ListChangedAsync(context.Epoch, source.Incarnation, baseSeq, fromBlock, RunsPerPage);
+        source.Learn(theirs.Outcome);
         if (theirs.Outcome != ReplicaOutcome.Ok) throw new IOException($"replica {source.Entry.Id} could not list what changed: {theirs.Outcome} {theirs.Reason}");
         var own = await link.Channel.ListChangedAsync(context.Epoch, link.Incarnation, baseSeq, fromBlock, RunsPerPage);
         if (own.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not list what changed: {own.Outcome} {own.Reason}");
@@ -191,6 +193,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             await range.GrantedAsync();
             var source = context.Source(link) ?? throw new IOException("no in-sync replica is reachable to copy from");
             var allocated = await source.Channel.ListAllocatedAsync(context.Epoch, source.Incarnation, block, blockCount, blockCount);
+            source.Learn(allocated.Outcome);
             if (allocated.Outcome != ReplicaOutcome.Ok) throw new IOException($"replica {source.Entry.Id} could not list its blocks: {allocated.Outcome} {allocated.Reason}");
             foreach (var run in allocated.Runs)
             {

@@ -147,6 +147,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             {
                 var (block, count) = VolumeBlocks.Covering(offsetBytes, sizeBytes - offsetBytes);
                 var reply = await source.Channel.ListAllocatedAsync(_context.Epoch, source.Incarnation, block, count, maxRanges);
+                source.Learn(reply.Outcome);
                 if (reply.Outcome == ReplicaOutcome.Ok)
                     return [.. reply.Runs.Select(r => AllocatedByteRange.Of(r, offsetBytes, sizeBytes))];
             }
@@ -248,6 +249,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             // The first operation of the epoch: once it is acknowledged, so is all that earlier epochs left unacknowledged.
             _writes.Mark(Deadline());
             UpdateServing();
+            _ = _inSync.BeatAsync();
             foreach (var link in _context.Links.Where(l => l.State == LinkState.Down)) _ = _inSync.RejoinAsync(link);
         }
         catch (VolumeRecordConflictException e)

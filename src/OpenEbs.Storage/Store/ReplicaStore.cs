@@ -21,6 +21,7 @@ public sealed partial class ReplicaStore : IReplicaStore
     private readonly SegmentsAhead _ahead;
     private readonly ILogger _logger;
     private bool _superblockStale;
+    private ulong _restedAt;
     private bool _closed;
 
     private ReplicaStore(StoreState state, ILogger logger)
@@ -354,7 +355,17 @@ public sealed partial class ReplicaStore : IReplicaStore
         if (await _ahead.StepAsync()) return true;
         if (_compaction.IsNeeded(_compaction.DeadSegments) && await _compaction.StepAsync()) return true;
         _state.Map.Trim();
-        return false;
+        return await RestAsync();
+    }
+
+    /// <summary>Nothing was written since the last look: what can be given back is given back, however little.</summary>
+    private async ValueTask<bool> RestAsync()
+    {
+        var rests = _restedAt == _state.NextLsn;
+        _restedAt = _state.NextLsn;
+        if (!rests || _state.LogBytes == 0 || _checkpoints.Phase != CheckpointPhase.None || _state.CommitSeq < _state.Last.Seq || _compaction.DeadSegments == 0) return false;
+        await CaptureAsync();
+        return true;
     }
 
     private bool NeedsCheckpoint()

@@ -66,7 +66,13 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
             replica.Start();
         }
 
-        // A block that rotted on a replica which was then alone in sync is lost, as the design allows: the simulated operator gets it back from the medium.
+        RecoverMedia();
+    }
+
+    /// <summary>A block that rotted on a replica which was then alone in sync is lost, as the design allows, and nothing can be rebuilt from that replica: the simulated operator gets it
+    /// back from the medium.</summary>
+    public void RecoverMedia()
+    {
         foreach (var ((id, block), moment) in world.RottenBlocks)
         {
             if (!world.History.WasAloneInSync(id, moment)) continue;

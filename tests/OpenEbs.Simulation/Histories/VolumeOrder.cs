@@ -49,12 +49,13 @@ public sealed class VolumeOrder(long sectorCount)
         }
     }
 
-    /// <summary>Whether the log that ends at <paramref name="tip"/> has the operation at <paramref name="position"/>.</summary>
+    /// <summary>Whether the log that ends at <paramref name="tip"/> has the operation at <paramref name="position"/>. A rebuild may begin from an operation that no replica got
+    /// before its coordinator died: nothing is known of such an epoch, and no log contains anything of it.</summary>
     public bool Contains(LogPosition tip, LogPosition position)
     {
         if (position.Seq == 0) return true;
         while (tip.Epoch > position.Epoch && _epochs.TryGetValue(tip.Epoch, out var log)) tip = log.Parent;
-        return tip.Epoch == position.Epoch && position.Seq <= tip.Seq && position.Seq >= _epochs[position.Epoch].FirstSeq;
+        return tip.Epoch == position.Epoch && position.Seq <= tip.Seq && _epochs.TryGetValue(position.Epoch, out var own) && position.Seq >= own.FirstSeq;
     }
 
     /// <summary>The newest operation of an epoch; null when it issued none.</summary>
