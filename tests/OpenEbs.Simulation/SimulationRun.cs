@@ -59,8 +59,10 @@ public static class SimulationRun
         var watching = WatchAsync(world, gateways, faults);
         var injecting = faults.RunAsync();
         var share = Math.Max(1, world.Options.Commands / settings.InitiatorCount);
-        var initiators = Enumerable.Range(0, settings.InitiatorCount).Select(i => new Initiator(world, gateways[i % gateways.Length], world.Random.Fork()).RunAsync(share));
-        await await Task.WhenAny(Task.WhenAll(initiators), FailWhenStuckAsync(world));
+        var initiators = Enumerable.Range(0, settings.InitiatorCount).Select(i => new Initiator(world, gateways[i % gateways.Length], world.Random.Fork())).ToArray();
+        var working = Task.WhenAll(initiators.Skip(settings.HasReader ? 1 : 0).Select(initiator => initiator.RunAsync(share)));
+        if (settings.HasReader) working = Task.WhenAll(working, initiators[0].ReadAlongAsync(working));
+        await await Task.WhenAny(working, FailWhenStuckAsync(world));
         faults.Heal();
         foreach (var replica in world.Replicas) replica.Ledger.BadBlocksSeen.Clear();
         await VerifyAsync(world, "after healing", 90);

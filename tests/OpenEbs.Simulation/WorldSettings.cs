@@ -82,6 +82,9 @@ public sealed class WorldSettings
 
     public int MaxQueueDepth { get; private set; }
 
+    /// <summary>The first initiator only reads, for as long as the others work.</summary>
+    public bool HasReader { get; private set; }
+
     /// <summary>One gateway that retries for all initiators; else one each, that do not.</summary>
     public bool GatewayRetries { get; private set; }
 
@@ -129,14 +132,17 @@ public sealed class WorldSettings
     public void Favour(IReadOnlyList<FaultKind> kinds, SeededRandom random)
     {
         FaultWeights = kinds.ToDictionary(kind => kind, _ => 1.0);
-        FaultInterval = TimeSpan.FromMilliseconds(400);
-        FaultLength = TimeSpan.FromMilliseconds(1000);
+        // Sometimes rare and long: a successor has to open, and write, while its predecessor is still cut off.
+        var isRare = random.Chance(0.4);
+        FaultInterval = TimeSpan.FromMilliseconds(isRare ? 4000 : 400);
+        FaultLength = TimeSpan.FromMilliseconds(isRare ? 3000 : 1000);
         GatewayRetries = false;
         InitiatorCount = 3;
         MaxQueueDepth = 4;
+        HasReader = true;
         ReadRate = 0.5;
         ThinkRate = 1;
-        ThinkTime = TimeSpan.FromMilliseconds(30);
+        ThinkTime = TimeSpan.FromMilliseconds(60);
         AllowsTimeouts = false;
         IoTimeout = TimeSpan.FromMinutes(10);
         Coordinator = Coordinator with

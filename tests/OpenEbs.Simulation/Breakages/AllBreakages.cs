@@ -11,7 +11,7 @@ public static class AllBreakages
     [
         new() { Name = "acknowledge-early", Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { AcknowledgeEarly = true } },
         new() { Name = "drop-without-record", Favours = [FaultKind.PauseReplica, FaultKind.KillReplica], Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { DropWithoutRecord = true } },
-        new() { Name = "ignore-record-conflicts", Favours = [FaultKind.SplitBrain, FaultKind.SecondCoordinator], Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch], WrapRecords = records => new ForcedRecordStore(records) },
+        new() { Name = "ignore-record-conflicts", Favours = [FaultKind.SplitBrain, FaultKind.SecondCoordinator], Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.EpochsRise], WrapRecords = records => new ForcedRecordStore(records) },
         new() { Name = "skip-flush", Breaks = [Promise.FlushedIsDurable], CoordinatorFaults = new CoordinatorFaults { SkipFlush = true } },
         new() { Name = "lying-flush", Breaks = [Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], WrapStore = store => new LyingFlushStore(store) },
         new() { Name = "skip-epoch-check", Favours = [FaultKind.SecondCoordinator, FaultKind.PauseCoordinator], Breaks = [Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.AcknowledgedIsReplicated], ReplicaFaults = new ReplicaFaults { SkipEpochCheck = true } },

@@ -244,7 +244,8 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
         world.Placement.Start(random.Pick(others));
         foreach (var gateway in gateways)
         {
-            if (random.Chance(0.4)) gateway.Switch();
+            // Who only reads stays behind: it must not be told what is no longer so.
+            if (world.Settings.HasReader ? gateway != gateways[0] : random.Chance(0.4)) gateway.Switch();
         }
 
         return true;

@@ -14,6 +14,17 @@ internal sealed class Initiator(World world, Gateway gateway, SeededRandom rando
         return Task.WhenAll(Enumerable.Range(0, lanes).Select(_ => RunLaneAsync(() => left-- > 0)));
     }
 
+    /// <summary>Reads, one command at a time, until <paramref name="others"/> have ended: no write of its own, stuck behind a fault, keeps it from seeing what others wrote.</summary>
+    public async Task ReadAlongAsync(Task others)
+    {
+        while (!others.IsCompleted)
+        {
+            var (first, count) = NextRange();
+            await gateway.SubmitAsync(Create(CommandKind.Read, first, count));
+            await world.Scheduler.Delay(random.Exponential(world.Settings.ThinkTime));
+        }
+    }
+
     private async Task RunLaneAsync(Func<bool> another)
     {
         while (another())

@@ -16,6 +16,9 @@ public enum Promise
 
     /// <summary>Two replicas never hold different operations under one (epoch, seq).</summary>
     LogsMatch = 102,
+
+    /// <summary>A coordinator whose epoch was overtaken changes the volume's record no more.</summary>
+    EpochsRise = 103,
 }
 
 /// <summary>A run broke a promise.</summary>

@@ -55,7 +55,7 @@ public sealed class SimulatedRecordStore(SimulatedScheduler scheduler, SeededRan
             return false;
         }
 
-        if (changed.Epoch < Record.Epoch) throw new InvalidOperationException($"The record's epoch falls from {Record.Epoch} to {changed.Epoch}.");
+        if (changed.Epoch < Record.Epoch) throw new PromiseBrokenException(Promise.EpochsRise, $"The record's epoch falls from {Record.Epoch} to {changed.Epoch}.");
         _version++;
         Record = changed;
         if (scheduler.Trace.KeepsText)
