@@ -40,6 +40,53 @@ public sealed class CheckerTests
     }
 
     [Fact]
+    public void RandomHistories_AreJudgedAsByTryingEveryOrder()
+    {
+        var random = new Random(5);
+        var counts = new int[2];
+        for (var round = 0; round < 20_000; round++)
+        {
+            var operations = RandomHistory(random);
+            var linearizable = SomeOrderExplains(operations, new bool[operations.Length], 0);
+            Assert.True(linearizable == RegisterHistory.FindContradiction(operations) is null, $"round {round}: {string.Join("; ", operations)}");
+            counts[linearizable ? 1 : 0]++;
+        }
+
+        Assert.All(counts, count => Assert.True(count > 2000));
+    }
+
+    private static RegisterOperation[] RandomHistory(Random random)
+    {
+        var moments = Enumerable.Range(1, 14).Select(moment => (long)moment).ToArray();
+        random.Shuffle(moments);
+        return [.. Enumerable.Range(0, 3 + random.Next(5)).Select(i =>
+        {
+            var (start, end) = (Math.Min(moments[2 * i], moments[(2 * i) + 1]), Math.Max(moments[2 * i], moments[(2 * i) + 1]));
+            var action = random.Next(8) switch { < 4 => RegisterAction.Write, < 6 => RegisterAction.Read, 6 => RegisterAction.Swap, _ => RegisterAction.Differ };
+            var optional = action is RegisterAction.Write or RegisterAction.Swap && random.Next(3) == 0;
+            return new RegisterOperation(action, random.Next(4), random.Next(4), start, optional ? long.MaxValue : end, optional, i);
+        })];
+    }
+
+    /// <summary>By definition: some order, of all that must have happened and any of the rest, in which nothing comes after what began only when it had ended.</summary>
+    private static bool SomeOrderExplains(RegisterOperation[] operations, bool[] happened, long value)
+    {
+        if (Enumerable.Range(0, operations.Length).All(i => happened[i] || operations[i].Optional)) return true;
+        var firstEnd = Enumerable.Range(0, operations.Length).Where(i => !happened[i]).Min(i => operations[i].End);
+        for (var i = 0; i < operations.Length; i++)
+        {
+            var operation = operations[i];
+            if (happened[i] || operation.Start > firstEnd) continue;
+            if (operation.Action == RegisterAction.Differ ? value == operation.Expected : operation.Action != RegisterAction.Write && value != (operation.Action == RegisterAction.Read ? operation.Value : operation.Expected)) continue;
+            happened[i] = true;
+            if (SomeOrderExplains(operations, happened, operation.Action is RegisterAction.Write or RegisterAction.Swap ? operation.Value : value)) return true;
+            happened[i] = false;
+        }
+
+        return false;
+    }
+
+    [Fact]
     public void Stamp_OfAnotherSector_OrDamaged_IsCorrupt()
     {
         var data = new byte[2 * SectorStamp.SectorBytes];

@@ -17,12 +17,14 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     public bool IsIdle => _pending.Count == 0;
 
     /// <summary>Reads whole blocks whose range the caller holds. Fails with TimedOut at the deadline, MediumError when no replica has a good copy, Fenced when stopped.</summary>
+    public ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline) => ReadAsync(block, blockCount, deadline, bad: 0);
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline)
+    private async ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline, long bad)
     {
         try
         {
-            return await TryReadAsync(block, blockCount, deadline);
+            return await TryReadAsync(block, blockCount, deadline, bad);
         }
         catch (OperationCanceledException) when (context.IsStopped)
         {
@@ -66,9 +68,8 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<VolumeIoResult> TryReadAsync(long block, int blockCount, long deadline)
+    private async ValueTask<VolumeIoResult> TryReadAsync(long block, int blockCount, long deadline, long bad)
     {
-        long bad = 0;
         var detail = "";
         while (!context.IsStopped && context.Now < deadline)
         {
@@ -224,12 +225,28 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
             var reply = await link.Channel.ReadAsync(context.Epoch, link.Incarnation, read.Block, read.BlockCount);
             link.Instruments.OnRead(sentAt);
             link.ReadTicks += (context.Now - sentAt - link.ReadTicks) / 8;
-            read.Complete(reply, link);
+            if (!read.Complete(reply, link) && reply.Outcome == ReplicaOutcome.BadBlock) await RepairLateAsync(link, reply.BadBlock);
         }
         catch (Exception e)
         {
             if (!context.IsStopped && link.NoteFailure(e.Message)) await Task.Delay(context.Options.RetryDelay, context.Time, CancellationToken.None);
             read.Complete(null, link);
+        }
+    }
+
+    /// <summary>A replica found a block bad when another had already answered for it: the reader is gone, the repair is due all the same.</summary>
+    private async Task RepairLateAsync(ReplicaLink link, long block)
+    {
+        var range = context.Ranges.Enter(block, 1, RangeUse.Read);
+        try
+        {
+            await range.GrantedAsync();
+            var good = await ReadAsync(block, 1, context.Now + context.Ticks(context.Options.ReplicaTimeout), 1L << context.Links.IndexOf(link));
+            good.Data?.Dispose();
+        }
+        finally
+        {
+            context.Ranges.Exit(range);
         }
     }
 
@@ -274,17 +291,18 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
 
         public ValueTask<(ReadReply? Reply, ReplicaLink From)> AsValueTask() => new(this, _answer.Version);
 
-        /// <summary>A null reply says that the call failed.</summary>
-        public void Complete(ReadReply? reply, ReplicaLink from)
+        /// <summary>A null reply says that the call failed. False when another had answered before.</summary>
+        public bool Complete(ReadReply? reply, ReplicaLink from)
         {
             if (_completed)
             {
                 reply?.Data?.Dispose();
-                return;
+                return false;
             }
 
             _completed = true;
             _answer.SetResult((reply, from));
+            return true;
         }
 
         (ReadReply?, ReplicaLink) IValueTaskSource<(ReadReply?, ReplicaLink)>.GetResult(short token) => _answer.GetResult(token);

@@ -107,6 +107,16 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
     {
         Trace($"repairs {block}+{blockCount}");
         await store.RepairAsync(block, blockCount, data, checksums);
+        if (!isAlive()) return;
+        try
+        {
+            await store.ReadAsync(block, blockCount, new byte[blockCount * 4096]);
+        }
+        catch (BadBlockException e)
+        {
+            throw new PromiseBrokenException(Promise.BadBlocksAreHidden, $"replica {ledger.Id} was given good data for its blocks from {block} on ({blockCount}), and block {e.Block} is still bad.");
+        }
+
         for (var i = 0; i < blockCount; i++) ledger.BadBlocksSeen.Remove(block + i);
     }
 
