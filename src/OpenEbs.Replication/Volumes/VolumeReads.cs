@@ -11,6 +11,10 @@ namespace OpenEbs.Replication.Volumes;
 /// (design section 4, Lease and Reading; promises P3 and P6).</summary>
 internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owner)
 {
+    /// <summary>Parts of 8 MiB.</summary>
+    private const int PartBits = 11;
+    private static readonly TimeSpan SlowBy = TimeSpan.FromMilliseconds(1);
+
     private readonly ILogger _logger = context.Logger;
     private readonly List<PendingRead> _pending = [];
 
@@ -59,7 +63,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
                 read.First.GoDown("a read of it hangs");
                 read.Complete(null, read.First);
             }
-            else if (!read.IsHedged && now - read.StartedAt > hedge && Choose(read.Excluded, read.First) is { } second)
+            else if (!read.IsHedged && now - read.StartedAt > hedge && Choose(read.Block, read.Excluded, read.First) is { } second)
             {
                 read.IsHedged = true;
                 _ = CallAsync(read, second);
@@ -74,7 +78,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         while (!context.IsStopped && context.Now < deadline)
         {
             if (!await HoldLeasesAsync()) continue;
-            if (Choose(bad, null) is not { } link)
+            if (Choose(block, bad, null) is not { } link)
             {
                 // Where every in-sync replica has a bad block in the range it is seldom the same one; and one that is down at the moment may have a good copy.
                 if (HasAnswered(bad)) return blockCount > 1 ? await ReadSinglyAsync(block, blockCount, bad, deadline) : new VolumeIoResult(VolumeIoStatus.MediumError, Detail: detail);
@@ -187,17 +191,44 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return true;
     }
 
-    private ReplicaLink? Choose(long excluded, ReplicaLink? except)
+    /// <summary>A replica in this process before others; and of several, for each part of the volume the same one, so that each part lies in one page cache and not in all; but none that is
+    /// much slower than another.</summary>
+    private ReplicaLink? Choose(long block, long excluded, ReplicaLink? except)
     {
+        var (count, isLocal, quickest) = (0, false, long.MaxValue);
+        for (var i = 0; i < context.Links.Count; i++)
+        {
+            if (!MayRead(i, excluded, except)) continue;
+            var link = context.Links[i];
+            if (link.Channel.IsLocal && !isLocal) (count, isLocal, quickest) = (0, true, long.MaxValue);
+            if (link.Channel.IsLocal != isLocal) continue;
+            count++;
+            quickest = Math.Min(quickest, link.ReadTicks);
+        }
+
+        if (count == 0) return null;
         ReplicaLink? best = null;
+        var turn = (int)((block >> PartBits) % count);
+        var limit = (2 * quickest) + context.Ticks(SlowBy);
         for (var i = 0; i < context.Links.Count; i++)
         {
             var link = context.Links[i];
-            if (link == except || link.State != LinkState.Live || link.Standing != ReplicaStanding.InSync || (excluded & (1L << i)) != 0) continue;
-            if (best is null || (link.Channel.IsLocal && !best.Channel.IsLocal) || (link.Channel.IsLocal == best.Channel.IsLocal && link.ReadTicks < best.ReadTicks)) best = link;
+            if (link.Channel.IsLocal != isLocal || !MayRead(i, excluded, except)) continue;
+            var isItsTurn = turn-- == 0;
+            if (isItsTurn && link.ReadTicks <= limit) return link;
+
+            // Passed over for its slowness; forgotten little by little, so that it is tried again.
+            if (isItsTurn) link.ReadTicks -= link.ReadTicks / 64;
+            if (best is null || link.ReadTicks < best.ReadTicks) best = link;
         }
 
         return best;
+    }
+
+    private bool MayRead(int index, long excluded, ReplicaLink? except)
+    {
+        var link = context.Links[index];
+        return link != except && link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync && (excluded & (1L << index)) == 0;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -7,7 +7,11 @@ namespace OpenEbs.Storage.Maps;
 /// interior pages (32 bytes per MiB of mapped volume) stay.</summary>
 internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
 {
-    private readonly Queue<(long LeafIndex, MapNode Leaf)> _cached = new();
+    private const int TrimmedAtOnce = 64;
+
+    /// <summary>The leaves in memory, in the order in which they may leave it: by their place, as a leaf that is changed is replaced.</summary>
+    private readonly Queue<long> _cached = new();
+    private readonly HashSet<long> _isCached = [];
     private MapNode _root = new(MapNode.RootLevel, 0);
 
     /// <summary>Pages that no later root refers to; their places are free once the next checkpoint is installed.</summary>
@@ -18,6 +22,9 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
     /// <summary>Leaves changed since the last capture.</summary>
     public int DirtyLeaves { get; private set; }
 
+    /// <summary>Leaves in memory.</summary>
+    public int CachedLeaves => _cached.Count;
+
     public MapNode Root => _root;
 
     /// <summary>Starts from a stored root, or empty.</summary>
@@ -25,6 +32,7 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
     {
         Generation++;
         _cached.Clear();
+        _isCached.Clear();
         _obsolete = [];
         DirtyLeaves = 0;
         pages.ForgetUse();
@@ -74,7 +82,8 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
             var current = Parent(leafIndex);
             if (current.Children[index].Node is not null || current.Children[index].Pointer != pointer) continue;
             current.Children[index].Node = loaded;
-            Cache(leafIndex, loaded);
+            loaded.Referenced = true;
+            Cache(leafIndex);
         }
 
         return leaf;
@@ -99,18 +108,13 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
                     // A leaf that was emptied as a whole leaves the seq of that to each of its blocks.
                     if (emptiedAt > 0) Array.Fill(child.Node.Entries, ExtentEntry.Emptied(emptiedAt));
                     DirtyLeaves++;
-                    Cache(leafIndex, child.Node);
+                    Cache(leafIndex);
                 }
             }
             else
             {
                 var copy = Writable(child.Node, seq);
-                if (copy != child.Node && level == 1)
-                {
-                    DirtyLeaves++;
-                    Cache(leafIndex, copy);
-                }
-
+                if (copy != child.Node && level == 1) DirtyLeaves++;
                 child.Node = copy;
             }
 
@@ -171,24 +175,7 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
     }
 
     /// <summary>Lets go of leaves that were not used lately, when there are too many.</summary>
-    public void Trim()
-    {
-        for (var tries = 0; _cached.Count > maxCachedLeaves && tries < 64; tries++)
-        {
-            var (leafIndex, leaf) = _cached.Dequeue();
-            ref var child = ref Parent(leafIndex, out var present)[ChildIndex(leafIndex, 1)];
-            if (!present || child.Node != leaf) continue;
-            if (leaf.Page == 0 || leaf.Referenced)
-            {
-                leaf.Referenced = false;
-                _cached.Enqueue((leafIndex, leaf));
-                continue;
-            }
-
-            child.Pointer = leaf.Pointer;
-            child.Node = null;
-        }
-    }
+    public void Trim() => Trim(TrimmedAtOnce);
 
     private static long NextLeaf(MapNode node, long firstLeaf, long fromLeaf, ulong sinceSeq, bool emptied)
     {
@@ -238,10 +225,36 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
         return node?.Children ?? _root.Children;
     }
 
-    private void Cache(long leafIndex, MapNode leaf)
+    private void Cache(long leafIndex)
     {
-        leaf.Referenced = true;
-        _cached.Enqueue((leafIndex, leaf));
+        // Two for one: however fast leaves come in, what can leave does.
+        Trim(2);
+        if (_isCached.Add(leafIndex)) _cached.Enqueue(leafIndex);
+    }
+
+    private void Trim(int most)
+    {
+        for (var tries = 0; _cached.Count > maxCachedLeaves && tries < most; tries++)
+        {
+            var leafIndex = _cached.Dequeue();
+            ref var child = ref Parent(leafIndex, out var present)[ChildIndex(leafIndex, 1)];
+            if (!present || child.Node is not { } leaf)
+            {
+                _isCached.Remove(leafIndex);
+                continue;
+            }
+
+            if (leaf.Page == 0 || leaf.Referenced)
+            {
+                leaf.Referenced = false;
+                _cached.Enqueue(leafIndex);
+                continue;
+            }
+
+            child.Pointer = leaf.Pointer;
+            child.Node = null;
+            _isCached.Remove(leafIndex);
+        }
     }
 
     /// <summary>Interior pages stay in memory, and the pages they refer to are not free.</summary>

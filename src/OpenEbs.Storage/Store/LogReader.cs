@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using OpenEbs.Storage.Formats;
 using OpenEbs.Storage.Maps;
 using OpenEbs.Storage.Segments;
@@ -104,8 +105,11 @@ internal sealed class LogReader(StoreState state)
         return entry.HasHistory && (sinceSeq == 0 || leaf.SeqOf(entry) > (ulong)sinceSeq);
     }
 
+    /// <summary>Reads what lies apart all at once: pieces that are not in the page cache come from the disk side by side.</summary>
     private async ValueTask ReadLeafAsync(MapNode leaf, int index, int count, long block, Memory<byte> destination)
     {
+        List<(ValueTask Read, int First, int Count)>? waiting = null;
+        Exception? bad = null;
         for (var i = 0; i < count;)
         {
             var run = RunLength(leaf, index + i, count - i);
@@ -117,12 +121,30 @@ internal sealed class LogReader(StoreState state)
             }
             else
             {
-                await ReadRunAsync(state.Segments[entry.Segment], entry.Offset, block + i, part);
-                Check(leaf, index + i, run, block + i, part.Span);
+                var read = ReadRunAsync(state.Segments[entry.Segment], entry.Offset, block + i, part);
+                if (read.IsCompletedSuccessfully) bad ??= FindBad(leaf, index + i, run, block + i, part.Span);
+                else (waiting ??= []).Add((read, i, run));
             }
 
             i += run;
         }
+
+        for (var i = 0; i < waiting?.Count; i++)
+        {
+            // All of them, whatever became of the others: they fill the caller's memory.
+            var (read, first, run) = waiting[i];
+            try
+            {
+                await read;
+                bad ??= FindBad(leaf, index + first, run, block + first, destination.Slice(first * FormatTags.PageBytes, run * FormatTags.PageBytes).Span);
+            }
+            catch (Exception e)
+            {
+                bad ??= e;
+            }
+        }
+
+        if (bad is not null) ExceptionDispatchInfo.Throw(bad);
     }
 
     /// <summary>Blocks that are all unmapped, or lie one after the other in one segment.</summary>
@@ -157,15 +179,17 @@ internal sealed class LogReader(StoreState state)
         }
     }
 
-    private void Check(MapNode leaf, int index, int count, long block, ReadOnlySpan<byte> data)
+    private BadBlockException? FindBad(MapNode leaf, int index, int count, long block, ReadOnlySpan<byte> data)
     {
         for (var i = 0; i < count; i++)
         {
             ref readonly var entry = ref leaf.Entries[index + i];
             if (Crc32C.Compute(data.Slice(i * FormatTags.PageBytes, FormatTags.PageBytes)) == entry.Crc) continue;
-            throw new BadBlockException(
+            return new BadBlockException(
                 block + i, $"{state.Device.Path}: block {block + i} (segment {entry.Segment}, offset {(long)entry.Offset * FormatTags.PageBytes}) does not match its checksum");
         }
+
+        return null;
     }
 
     private async ValueTask<StoreOperation[]> ReadRecordAsync(LogIndexEntry entry)

@@ -22,7 +22,7 @@ public sealed record ReplicaStoreOptions
     public int MaxDirtyLeaves { get; init; } = 2048;
 
     /// <summary>Map leaves kept in memory, 4 KiB each.</summary>
-    public int MaxCachedLeaves { get; init; } = 8192;
+    public int MaxCachedLeaves { get; init; } = 4096;
 
     /// <summary>Bytes of the pool that data writes leave free, so that unmaps, checkpoints, compaction and rebuild marks still work when the pool is full.</summary>
     public long ReserveBytes { get; init; } = 64L << 20;

@@ -8,6 +8,22 @@ namespace OpenEbs.Grains.Tests.Messages;
 /// <summary>Buffers and replies of volume calls: what travels, and who releases what.</summary>
 public class IoMessageTests
 {
+    [Fact]
+    public void Pool_FullOfASizeThatNobodyWants_MakesRoomForTheOthers()
+    {
+        var pool = new IoBufferPool(maxIdleBytes: 8 << 20);
+        var large = Enumerable.Range(0, 20).Select(_ => pool.RentBuffer(1 << 20)).ToArray();
+        foreach (var buffer in large) buffer.Dispose();
+        Assert.Equal(8 << 20, pool.IdleBytes);
+
+        var small = Enumerable.Range(0, 64).Select(_ => pool.RentBuffer(4096)).ToArray();
+        foreach (var buffer in small) buffer.Dispose();
+
+        Assert.True(pool.IdleBytes <= 8 << 20);
+        var again = Enumerable.Range(0, 64).Select(_ => pool.RentBuffer(4096)).ToArray();
+        Assert.Equal(small.ToHashSet(), again.ToHashSet());
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(1)]

@@ -35,10 +35,7 @@ check fstrim fstrim -v /mnt/v; note "fstrim: $LAST_OUTPUT"
 check unmount umount /mnt/v
 after=$middle; for ((i = 0; i < 60; i++)); do after=$(host used); [ "$after" -lt "$middle" ] 2>/dev/null && break; sleep 0.5; done
 if [ "${after:-0}" -lt "${middle:-0}" ]; then pass fstrim-frees-space "$middle -> $after bytes"
-else
-  # Open: what nothing lives in is freed by a checkpoint, and an idle volume takes none until four segments of a replica are dead. Make this a fail again with that.
-  skip fstrim-frees-space "open: used bytes $before, before the trim $middle, after it $after; an idle replica keeps up to four dead segments"
-fi
+else fail fstrim-frees-space "used bytes $before, before the trim $middle, 30 s after it still $after"; fi
 case $FS in ext4) check fsck e2fsck -fn "$D";; xfs) check fsck xfs_repair -n "$D";; esac
 
 check logout logout "$PORTAL"
