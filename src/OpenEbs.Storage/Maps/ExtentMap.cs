@@ -227,8 +227,8 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
 
     private void Cache(long leafIndex)
     {
-        // Two for one: however fast leaves come in, what can leave does.
-        Trim(2);
+        // However fast leaves come in, what can leave does: most of those that are looked at were used since, and stay for one more turn.
+        Trim(8);
         if (_isCached.Add(leafIndex)) _cached.Enqueue(leafIndex);
     }
 

@@ -211,7 +211,7 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
         var page = new byte[FormatTags.PageBytes];
         await file.ReadAsync(FormatTags.PageBytes, page);
         var home = RecordHeader.PeekHome(page);
-        if (home.ReplicaTag != replicaTag || await LogScan.ReadHeaderAsync(file, home, FormatTags.PageBytes, SegmentBytes) is not { } first) return null;
+        if (home.ReplicaTag != replicaTag || await LogScan.ReadHeaderAsync(file.ReadAsync, home, FormatTags.PageBytes, SegmentBytes) is not { } first) return null;
         return new SegmentHeader(home.SegmentNumber, SegmentBytes, first.Lsn, replicaTag, home.SegmentRevision);
     }
 

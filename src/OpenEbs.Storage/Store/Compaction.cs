@@ -15,6 +15,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
     private readonly int _blocksPerStep = Math.Clamp((state.Segments.SegmentBytes / FormatTags.PageBytes) - 4, 1, MaxBlocksPerStep);
     private readonly byte[] _data = GC.AllocateUninitializedArray<byte>(MaxBlocksPerStep * FormatTags.PageBytes, pinned: true);
     private readonly byte[] _page = new byte[FormatTags.PageBytes];
+    private readonly ReadWindow _window = new();
     private Segment? _victim;
     private int _offset;
     private ulong _lsn;
@@ -41,7 +42,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         _seenNumber = state.Segments.NextNumber;
         var used = (long)(state.Segments.Count - DeadSegments) * state.Segments.SegmentBytes;
         var live = state.Segments.LiveBlocks * FormatTags.PageBytes;
-        return _behind = used > (live * (state.Options.CompactionThreshold + 0.2)) + (2L * state.Options.CompactionSlackSegments * state.Segments.SegmentBytes);
+        return _behind = used > (live * (state.Options.CompactionThreshold + 0.1)) + (2L * state.Options.CompactionSlackSegments * state.Segments.SegmentBytes);
     }
 
     /// <summary>False when no segment is worth it.</summary>
@@ -74,6 +75,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         _victim = state.Segments.All.Where(Choosable).MinBy(s => s.LiveBlocks);
         if (_victim is not null && _victim.LiveBlocks > blocks * 9 / 10) _victim = null;
         _resets = state.Resets;
+        if (_victim is not null) _window.Open(_victim.File);
         _offset = FormatTags.PageBytes;
         _lsn = _victim?.StartLsn ?? 0;
     }
@@ -90,7 +92,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         _live.Clear();
         for (var headers = 0; headers < HeadersPerStep; headers++)
         {
-            var header = await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn, _page);
+            var header = await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn, _window.Read, _page);
             if (header is null) return true;
             var offset = (uint)((_offset + header.HeaderBytes) / FormatTags.PageBytes);
             foreach (var operation in header.Operations)
@@ -105,7 +107,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
                     // The next step looks at this record again; what was moved no longer matches.
                     if (_live.Count == _blocksPerStep) return false;
                     var data = _data.AsMemory(_live.Count * FormatTags.PageBytes, FormatTags.PageBytes);
-                    await victim.File.ReadAsync((long)offset * FormatTags.PageBytes, data);
+                    await _window.ReadAsync((long)offset * FormatTags.PageBytes, data);
 
                     // A bad block stays where it is until it is repaired or overwritten: moving it would make it look good.
                     if (Crc32C.Compute(data.Span) == entry.Crc) _live.Add((operation.Block + i, entry));

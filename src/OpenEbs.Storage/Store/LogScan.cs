@@ -63,27 +63,27 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
         return _records;
     }
 
-    /// <summary>The header of the record with that lsn at that place; null when there is none. <paramref name="page"/> is a page to read into, for callers that read many.</summary>
-    public static async ValueTask<RecordHeader?> ReadHeaderAsync(StoreState state, Segment segment, int offset, ulong lsn, byte[]? page = null)
+    /// <summary>The header of the record with that lsn at that place; null when there is none. <paramref name="read"/> reads from the segment, and <paramref name="page"/> is a page to read into, for callers that read many.</summary>
+    public static async ValueTask<RecordHeader?> ReadHeaderAsync(StoreState state, Segment segment, int offset, ulong lsn, Func<long, Memory<byte>, ValueTask>? read = null, byte[]? page = null)
     {
         var home = state.HomeIn(segment);
-        return await ReadHeaderAsync(segment.File, home, offset, state.Segments.SegmentBytes, page) is { } header && header.Lsn == lsn ? header : null;
+        return await ReadHeaderAsync(read ?? segment.File.ReadAsync, home, offset, state.Segments.SegmentBytes, page) is { } header && header.Lsn == lsn ? header : null;
     }
 
     /// <summary>The header of the record of that segment at that place; null when there is none.</summary>
-    public static async ValueTask<RecordHeader?> ReadHeaderAsync(IStorageFile file, RecordHome home, int offset, int segmentBytes, byte[]? page = null)
+    public static async ValueTask<RecordHeader?> ReadHeaderAsync(Func<long, Memory<byte>, ValueTask> read, RecordHome home, int offset, int segmentBytes, byte[]? page = null)
     {
         var limitBytes = segmentBytes - offset;
         if (limitBytes < FormatTags.PageBytes) return null;
         page ??= new byte[FormatTags.PageBytes];
-        await file.ReadAsync(offset, page);
+        await read(offset, page);
         var (headerBytes, _) = RecordHeader.Peek(page, home, limitBytes);
         if (headerBytes == 0) return null;
         if (headerBytes > FormatTags.PageBytes)
         {
             var whole = new byte[headerBytes];
             page.CopyTo(whole, 0);
-            await file.ReadAsync(offset + FormatTags.PageBytes, whole.AsMemory(FormatTags.PageBytes));
+            await read(offset + FormatTags.PageBytes, whole.AsMemory(FormatTags.PageBytes));
             page = whole;
         }
 
@@ -156,7 +156,7 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
             {
                 var offset = start + at;
                 if (RecordHeader.Peek(part.Span.Slice(at, FormatTags.PageBytes), home, segmentBytes - offset).HeaderBytes == 0) continue;
-                if (await ReadHeaderAsync(file, home, offset, segmentBytes) is { } header) durable = Math.Max(durable, header.DurableLsn);
+                if (await ReadHeaderAsync(file.ReadAsync, home, offset, segmentBytes) is { } header) durable = Math.Max(durable, header.DurableLsn);
             }
         }
 

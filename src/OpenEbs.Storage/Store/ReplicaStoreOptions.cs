@@ -28,7 +28,7 @@ public sealed record ReplicaStoreOptions
     public long ReserveBytes { get; init; } = 64L << 20;
 
     /// <summary>Segments may occupy so many times the live data (plus <see cref="CompactionSlackSegments"/>) before the sparsest are compacted.</summary>
-    public double CompactionThreshold { get; init; } = 1.6;
+    public double CompactionThreshold { get; init; } = 1.8;
 
     public int CompactionSlackSegments { get; init; } = 4;
 }

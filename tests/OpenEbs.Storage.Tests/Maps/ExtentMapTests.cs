@@ -34,7 +34,7 @@ public sealed class ExtentMapTests
                 Assert.Equal(((uint)index, (uint)generation), (leaf!.Entries[0].Offset, leaf.Entries[0].Crc));
             }
 
-            Assert.InRange(map.CachedLeaves, MaxCachedLeaves, MaxCachedLeaves + 2);
+            Assert.InRange(map.CachedLeaves, MaxCachedLeaves, MaxCachedLeaves + (MaxCachedLeaves / 4));
         }
     }
 
