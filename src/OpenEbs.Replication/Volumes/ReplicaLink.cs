@@ -90,7 +90,8 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     /// <summary>Time stamp of the unanswered request for a lease; 0 when there is none.</summary>
     public long RenewalSince { get; private set; }
 
-    public string Reason { get; set; } = entry.Reason;
+    /// <summary>Why it is down, in one line: a failure's message may go on with a stack trace.</summary>
+    public string Reason { get; set => field = value.AsSpan().IndexOfAny('\r', '\n') is var end and >= 0 ? value[..end] : value; } = entry.Reason;
 
     /// <summary>Smoothed time of a read, in time stamp ticks.</summary>
     public long ReadTicks { get; set; }

@@ -35,6 +35,13 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         return used > (live * threshold) + ((long)state.Options.CompactionSlackSegments * segments.SegmentBytes);
     }
 
+    /// <summary>Whether there are segments less than half full, worth the trouble when there is nothing else to do: those that the last checkpoint includes can be chosen.</summary>
+    public bool HasSparse(bool isInCheckpoint)
+    {
+        var half = state.Segments.SegmentBytes / FormatTags.PageBytes / 2;
+        return state.Segments.All.Any(s => s.IsSealed && !s.IsCompacted && s.LiveBlocks > 0 && s.LiveBlocks < half && s.Number < state.Superblock.ReplaySegment == isInCheckpoint);
+    }
+
     /// <summary>So far behind that appends must wait for it. Looked at when a segment was begun, remembered between.</summary>
     public bool IsBehind()
     {

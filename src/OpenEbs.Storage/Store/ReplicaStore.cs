@@ -21,7 +21,7 @@ public sealed partial class ReplicaStore : IReplicaStore
     private readonly SegmentsAhead _ahead;
     private readonly ILogger _logger;
     private bool _superblockStale;
-    private ulong _restedAt;
+    private LogPosition _restedAt;
     private bool _closed;
 
     private ReplicaStore(StoreState state, ILogger logger)
@@ -361,9 +361,9 @@ public sealed partial class ReplicaStore : IReplicaStore
     /// <summary>Nothing was written since the last look: what can be given back is given back, however little.</summary>
     private async ValueTask<bool> RestAsync()
     {
-        var rests = _restedAt == _state.NextLsn;
-        _restedAt = _state.NextLsn;
-        if (!rests || _state.LogBytes == 0 || _checkpoints.Phase != CheckpointPhase.None || _state.CommitSeq < _state.Last.Seq || _compaction.DeadSegments == 0) return false;
+        (var before, _restedAt) = (_restedAt, _state.Last);
+        if (before != _state.Last || _state.CommitSeq < _state.Last.Seq || _checkpoints.Phase != CheckpointPhase.None) return false;
+        if (_state.LogBytes == 0 || (_compaction.DeadSegments == 0 && !_compaction.HasSparse(isInCheckpoint: false))) return _compaction.HasSparse(isInCheckpoint: true) && await _compaction.StepAsync();
         await CaptureAsync();
         return true;
     }
