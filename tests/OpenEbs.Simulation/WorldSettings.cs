@@ -221,5 +221,6 @@ public sealed class WorldSettings
         };
         CutsAreNoticed = random.Chance(0.4);
         Drift = random.Chance(0.6) ? Coordinator.ClockDrift * random.NextDouble() * 0.99 : 0;
+        Coordinator = Coordinator with { HeartbeatInterval = TimeSpan.FromMilliseconds(random.Pick<int>([30, 2000])) };
     }
 }

@@ -377,7 +377,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         try
         {
             var reply = await Channel.FlushAsync(context.Epoch, Incarnation, context.CommitSeq, flush: false);
-            if (life == _life) Accept(reply, sentAt);
+            if (life == _life && Accept(reply, sentAt)) owner.OnProgress();
         }
         catch (Exception e)
         {

@@ -31,6 +31,8 @@ internal sealed class LogFlusher(StoreState state)
             break;
         }
 
+        // A flush may have come between an append's record and the end of that append: then it counted the record, and not yet the seqs in it.
+        if (state.DurableLsn >= state.NextLsn - 1) state.DurableSeq = Math.Max(state.DurableSeq, state.Last.Seq);
         return state.DurableSeq;
     }
 

@@ -22,6 +22,31 @@ public sealed class OverlapTests
         }
     }
 
+    [Fact]
+    public void Flush_DuringAnAppendThatWaitsForTheMap_LeavesNothingUncounted()
+    {
+        var time = new FakeTimeProvider();
+        new TurnContext(time).Run(async () =>
+        {
+            const int leafBlocks = 256;
+            var options = new SimulatedStorageOptions { Seed = 1, Time = time, MaxReadLatency = TimeSpan.FromMilliseconds(5), MaxFlushLatency = TimeSpan.FromMilliseconds(1) };
+            var host = new SimulatedStoreHost(options, SimulatedStoreHost.SmallOptions);
+            var store = await host.OpenAsync();
+            for (var seq = 1; seq <= 64; seq++) await store.AppendAsync(new StoreBatch(1, seq, new[] { TestBlocks.Write(seq * leafBlocks, [seq]) }));
+            store.SetCommit(await store.FlushAsync());
+            await store.CloseAsync();
+            host.Crash(CrashKind.ProcessKill);
+            store = await host.OpenAsync();
+
+            var append = store.AppendAsync(new StoreBatch(1, 65, new[] { TestBlocks.Write(leafBlocks, [65]) }));
+            Assert.False(append.IsCompleted);
+            await store.FlushAsync();
+            await append;
+
+            Assert.Equal(65, await store.FlushAsync());
+        });
+    }
+
     private static async Task RunAsync(int seed, FakeTimeProvider time)
     {
         var options = new SimulatedStorageOptions { Seed = seed, Time = time, MaxReadLatency = TimeSpan.FromMilliseconds(0.3), MaxFlushLatency = TimeSpan.FromMilliseconds(3) };
@@ -63,6 +88,17 @@ public sealed class OverlapTests
                     beside.Clear();
                     await (run.Random.Next(2) == 0 ? run.TruncateAsync() : run.SetFenceAsync());
                     break;
+            }
+
+            // Appends beside flushes: whatever came between them, a flush with nothing beside it makes all of it durable, and says so.
+            if (step % 10 == 9)
+            {
+                var append = run.AppendAsync(run.NextBatch());
+                var flush = run.FlushBesideAsync();
+                await append;
+                await flush;
+                await run.FlushBesideAsync();
+                Assert.Equal(run.Store.Status.Last.Seq, run.Store.Status.DurableSeq);
             }
 
             foreach (var done in beside.FindAll(task => task.IsCompleted)) await done;
