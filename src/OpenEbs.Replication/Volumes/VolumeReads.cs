@@ -250,19 +250,22 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     private async Task CallAsync(PendingRead read, ReplicaLink link)
     {
         var sentAt = context.Now;
+        var lateBad = -1L;
         using var span = ReplicaTraces.Start("replica read", ReplicaTraces.Cause, link.Entry);
         try
         {
             var reply = await link.Channel.ReadAsync(context.Epoch, link.Incarnation, read.Block, read.BlockCount);
             link.Instruments.OnRead(sentAt);
             link.ReadTicks += (context.Now - sentAt - link.ReadTicks) / 8;
-            if (!read.Complete(reply, link) && reply.Outcome == ReplicaOutcome.BadBlock) await RepairLateAsync(link, reply.BadBlock);
+            if (!read.Complete(reply, link) && reply.Outcome == ReplicaOutcome.BadBlock) lateBad = reply.BadBlock;
         }
         catch (Exception e)
         {
             if (!context.IsStopped && link.NoteFailure(e.Message)) await Task.Delay(context.Options.RetryDelay, context.Time, CancellationToken.None);
             read.Complete(null, link);
         }
+
+        if (lateBad >= 0 && !context.IsStopped) await RepairLateAsync(link, lateBad);
     }
 
     /// <summary>A replica found a block bad when another had already answered for it: the reader is gone, the repair is due all the same.</summary>

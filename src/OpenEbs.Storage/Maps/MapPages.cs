@@ -50,6 +50,16 @@ internal sealed class MapPages(IStorageDevice device) : IDisposable
         if (page < _next) _next = page;
     }
 
+    /// <summary>Writes a node to a page of its own, which it refers to from then on.</summary>
+    public void Write(MapNode node)
+    {
+        Span<byte> page = stackalloc byte[FormatTags.PageBytes];
+        node.WriteTo(page);
+        var pointer = Write(page, node.MaxSeq);
+        node.Page = pointer.Page;
+        node.Crc = pointer.Crc;
+    }
+
     /// <summary>Forgets which pages are used; the caller marks them anew.</summary>
     public void ForgetUse()
     {

@@ -64,7 +64,7 @@ internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
         {
             if (captured.Unwritten.MoveNext())
             {
-                Write(captured.Unwritten.Current);
+                state.Pages.Write(captured.Unwritten.Current);
                 continue;
             }
 
@@ -111,15 +111,6 @@ internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
 
     /// <summary>Gives up what is under way.</summary>
     public void Abandon() => _captured = null;
-
-    private void Write(MapNode node)
-    {
-        Span<byte> page = stackalloc byte[FormatTags.PageBytes];
-        node.WriteTo(page);
-        var pointer = state.Pages.Write(page, node.MaxSeq);
-        node.Page = pointer.Page;
-        node.Crc = pointer.Crc;
-    }
 
     private void FreeDead(Captured captured, int keepFreeSegments)
     {

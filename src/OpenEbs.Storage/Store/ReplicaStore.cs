@@ -370,8 +370,8 @@ public sealed partial class ReplicaStore : IReplicaStore
 
     private bool NeedsCheckpoint()
     {
-        var options = _state.Options;
         if (_state.LogBytes == 0) return false;
+        var options = _state.Options;
         return _state.LogBytes >= options.CheckpointLogBytes || _state.Map.DirtyLeaves >= options.MaxDirtyLeaves || _compaction.DeadSegments >= options.CompactionSlackSegments
             || _state.Device.FreeBytes < 2 * options.ReserveBytes && _compaction.DeadSegments > 0;
     }

@@ -25,7 +25,7 @@ public sealed class ExtentMapTests
             }
 
             // Changed leaves stay until they are written; then the background work lets go of them.
-            Write(map.Capture().Root, pages);
+            foreach (var node in ExtentMap.Unwritten(map.Capture().Root)) pages.Write(node);
             for (var i = 0; i < 2 * Leaves / 32; i++) map.Trim();
             for (var i = 0; i < 3 * Leaves; i++)
             {
@@ -35,18 +35,6 @@ public sealed class ExtentMapTests
             }
 
             Assert.InRange(map.CachedLeaves, MaxCachedLeaves, MaxCachedLeaves + (MaxCachedLeaves / 4));
-        }
-    }
-
-    private static void Write(MapNode root, MapPages pages)
-    {
-        var page = new byte[4096];
-        foreach (var node in ExtentMap.Unwritten(root))
-        {
-            node.WriteTo(page);
-            var pointer = pages.Write(page, node.MaxSeq);
-            node.Page = pointer.Page;
-            node.Crc = pointer.Crc;
         }
     }
 }

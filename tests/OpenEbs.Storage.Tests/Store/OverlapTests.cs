@@ -90,17 +90,6 @@ public sealed class OverlapTests
                     break;
             }
 
-            // Appends beside flushes: whatever came between them, a flush with nothing beside it makes all of it durable, and says so.
-            if (step % 10 == 9)
-            {
-                var append = run.AppendAsync(run.NextBatch());
-                var flush = run.FlushBesideAsync();
-                await append;
-                await flush;
-                await run.FlushBesideAsync();
-                Assert.Equal(run.Store.Status.Last.Seq, run.Store.Status.DurableSeq);
-            }
-
             foreach (var done in beside.FindAll(task => task.IsCompleted)) await done;
             beside.RemoveAll(task => task.IsCompleted);
         }

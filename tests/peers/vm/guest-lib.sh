@@ -5,7 +5,6 @@ FAILED=0
 one_line() { tr '\n\t\r' '   ' | sed 's/  */ /g; s/ $//' | cut -c1-300; }
 pass() { echo "PASS $PART.$1${2:+ ($2)}"; }
 fail() { FAILED=$((FAILED + 1)); echo "FAIL $PART.$1 $(one_line <<<"${2:-no reason given}")"; }
-skip() { echo "SKIP $PART.$1 ${2:-no reason given}"; }
 note() { echo "  $*"; }
 check() {  # check NAME COMMAND...
   local name=$1 rc; shift
