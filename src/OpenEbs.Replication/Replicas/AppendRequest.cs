@@ -35,6 +35,9 @@ public sealed class AppendRequest : IDisposable
 
     public bool Flush { get; }
 
+    /// <inheritdoc cref="IReplicaStore.IsReadElsewhere"/>
+    public bool IsReadElsewhere { get; init; }
+
     public AppendRequest AddReference()
     {
         ObjectDisposedException.ThrowIf(Interlocked.Increment(ref _references) <= 1, this);

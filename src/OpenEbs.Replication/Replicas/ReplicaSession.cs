@@ -91,6 +91,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
                 await store.AppendAsync(skip == 0 ? batch : new StoreBatch(batch.Epoch, last + 1, batch.Operations[skip..]));
             }
 
+            store.IsReadElsewhere = request.IsReadElsewhere;
             store.SetCommit(Math.Min(request.CommitSeq, store.Last.Seq));
         }
         catch (StorageFullException)

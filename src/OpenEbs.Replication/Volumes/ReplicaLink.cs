@@ -267,7 +267,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
         var options = context.Options;
         var group = context.Log.Group(NextSeq, toSeq, options.MaxBatchOperations, options.MaxBatchBytes);
-        var request = new AppendRequest(context.Epoch, Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, group.FirstSeq, group.Stored), flush: false, group);
+        var request = new AppendRequest(context.Epoch, Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, group.FirstSeq, group.Stored), flush: false, group) { IsReadElsewhere = context.IsReadElsewhere(this) };
         var sentAt = context.Now;
         InFlightSince = sentAt;
         AppendReply reply;

@@ -28,7 +28,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             source.Learn(read.Outcome);
             if (read.Outcome != ReplicaOutcome.Ok) throw new LogUnavailableException($"replica {source.Entry.Id} cannot send its log from seq {next}: {read.Reason}{read.Outcome}");
             if (read.Batch is not { } batch) return;
-            using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, batch, flush: false);
+            using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, batch, flush: false) { IsReadElsewhere = context.IsReadElsewhere(target) };
             var reply = await target.Channel.AppendAsync(request.AddReference());
             if (reply.Outcome != ReplicaOutcome.Ok || reply.LastSeq < batch.LastSeq) throw new IOException($"replica {target.Entry.Id} refused operations from its source: {reply.Outcome} {reply.Reason}");
             next = batch.LastSeq + 1;

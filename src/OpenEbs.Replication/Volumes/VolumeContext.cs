@@ -50,6 +50,9 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
 
     public Task Delay(TimeSpan duration) => Task.Delay(duration, Time, Stopped);
 
+    /// <summary>Whether reads go to another replica, in this process, as long as that is not slow.</summary>
+    public bool IsReadElsewhere(ReplicaLink link) => Source(null) is { Channel.IsLocal: true } first && first != link;
+
     /// <summary>A replica that has everything acknowledged and can be reached, other than <paramref name="except"/>.</summary>
     public ReplicaLink? Source(ReplicaLink? except)
     {

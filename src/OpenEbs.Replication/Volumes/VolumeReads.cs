@@ -191,8 +191,8 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return true;
     }
 
-    /// <summary>A replica in this process before others; and of several, for each part of the volume the same one, so that each part lies in one page cache and not in all; but none that is
-    /// much slower than another.</summary>
+    /// <summary>A replica in this process before others, the first of several; of those elsewhere, for each part of the volume the same one. So each part lies in one page cache and not in all,
+    /// and replicas from which nothing is read can do without one. But none that is much slower than another.</summary>
     private ReplicaLink? Choose(long block, long excluded, ReplicaLink? except)
     {
         var (count, isLocal, quickest) = (0, false, long.MaxValue);
@@ -208,7 +208,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
 
         if (count == 0) return null;
         ReplicaLink? best = null;
-        var turn = (int)((block >> PartBits) % count);
+        var turn = isLocal ? 0 : (int)((block >> PartBits) % count);
         var limit = (2 * quickest) + context.Ticks(SlowBy);
         for (var i = 0; i < context.Links.Count; i++)
         {

@@ -7,7 +7,6 @@ namespace OpenEbs.Storage.Devices;
 /// for the disk runs on <see cref="IoThreads"/>.</summary>
 internal sealed unsafe class FileStorageFile : IStorageFile
 {
-    private const int MaxWritebacksWaiting = 32;
     private static bool s_cannotReadWithoutWaiting;
     private readonly PoolSpace _space;
     private readonly SafeFileHandle _handle;
@@ -87,13 +86,11 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         return _flushes.FlushAsync();
     }
 
-    public void StartWriteback(long offsetBytes, long lengthBytes)
+    public void DropCached(long offsetBytes, long lengthBytes)
     {
         Check(offsetBytes, lengthBytes);
-
-        // A disk that cannot keep up is not helped by more hints.
-        if (lengthBytes == 0 || IoThreads.Flushes.WaitingCount > MaxWritebacksWaiting) return;
-        IoThreads.Flushes.Enqueue(IoRequest.Rent(this, static request => ((FileStorageFile)request.Target).StartWritebackNow(request), offsetBytes, lengthBytes));
+        if (lengthBytes == 0) return;
+        IoThreads.Flushes.Enqueue(IoRequest.Rent(this, static request => ((FileStorageFile)request.Target).DropCachedNow(request), offsetBytes, lengthBytes));
     }
 
     public void PunchHole(long offsetBytes, long lengthBytes)
@@ -166,12 +163,11 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         request.Complete(failure);
     }
 
-    private void StartWritebackNow(IoRequest request)
+    private void DropCachedNow(IoRequest request)
     {
         try
         {
-            // Only a hint: what it cannot do, the flush does or reports.
-            _ = LinuxFiles.SyncRange(_handle, request.OffsetBytes, request.LengthBytes, LinuxFiles.SyncRangeWrite);
+            _ = LinuxFiles.Advise(_handle, request.OffsetBytes, request.LengthBytes, LinuxFiles.AdviseDontNeed);
         }
         catch (ObjectDisposedException)
         {

@@ -47,8 +47,8 @@ public interface IStorageFile : IDisposable
     /// <summary>When it completes, all writes that had returned when it was called are on stable media.</summary>
     ValueTask FlushAsync();
 
-    /// <summary>Starts writing dirty data out without waiting for it; a hint.</summary>
-    void StartWriteback(long offsetBytes, long lengthBytes);
+    /// <summary>What is on stable media of the range need not be kept in memory any longer; a hint.</summary>
+    void DropCached(long offsetBytes, long lengthBytes);
 
     /// <summary>Gives the range back to the pool; it reads as zeros afterwards.</summary>
     void PunchHole(long offsetBytes, long lengthBytes);

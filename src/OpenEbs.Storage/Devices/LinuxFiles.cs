@@ -25,8 +25,8 @@ internal static unsafe partial class LinuxFiles
     /// <summary>POSIX_FADV_RANDOM: no readahead.</summary>
     public const int AdviseRandom = 1;
 
-    /// <summary>SYNC_FILE_RANGE_WRITE: start writing, wait for nothing.</summary>
-    public const uint SyncRangeWrite = 2;
+    /// <summary>POSIX_FADV_DONTNEED: pages that are on media leave the page cache.</summary>
+    public const int AdviseDontNeed = 4;
 
     /// <summary>LOCK_EX | LOCK_NB of flock(2).</summary>
     public const int LockExclusiveNow = 2 | 4;
@@ -66,9 +66,6 @@ internal static unsafe partial class LinuxFiles
 
     [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     public static partial int SetLength(SafeFileHandle file, long length);
-
-    [LibraryImport("libc", EntryPoint = "sync_file_range", SetLastError = true)]
-    public static partial int SyncRange(SafeFileHandle file, long offset, long length, uint flags);
 
     [LibraryImport("libc", EntryPoint = "posix_fadvise")]
     public static partial int Advise(SafeFileHandle file, long offset, long length, int advice);

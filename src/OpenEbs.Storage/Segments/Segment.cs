@@ -29,6 +29,9 @@ internal sealed class Segment(uint number, uint slot, IStorageFile file, ulong s
     /// <summary>Written to since its last flush began.</summary>
     public bool IsDirty { get; set; }
 
+    /// <summary>Written since it was begun, and never dropped from the page cache.</summary>
+    public bool IsCached { get; set; }
+
     /// <summary>Reads under way: it is not recycled before they end.</summary>
     public int Readers { get; set; }
 

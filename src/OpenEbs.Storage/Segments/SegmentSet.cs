@@ -119,7 +119,7 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
         new SegmentHeader(number, SegmentBytes, startLsn, replicaTag, revision).Write(page);
         file.Write(0, page);
         if (Current is not null) Current.IsSealed = true;
-        Current = new Segment(number, slot, file, startLsn, revision) { IsDirty = true };
+        Current = new Segment(number, slot, file, startLsn, revision) { IsDirty = true, IsCached = true };
         _segments.Add(number, Current);
         return Current;
     }

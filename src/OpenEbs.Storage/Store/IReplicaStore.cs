@@ -28,6 +28,9 @@ public interface IReplicaStore : IAsyncDisposable
     /// <inheritdoc cref="StoreStatus.Consistency"/>
     ReplicaConsistency Consistency => Status.Consistency;
 
+    /// <summary>Reads go to another replica: what is written here need not stay in the page cache once it is on media. A hint.</summary>
+    bool IsReadElsewhere { get => false; set { } }
+
     /// <summary>Durably raises the fence. Ignored when <paramref name="epoch"/> is not higher.</summary>
     ValueTask SetFenceAsync(long epoch);
 

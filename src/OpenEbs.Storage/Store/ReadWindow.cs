@@ -2,7 +2,7 @@ using OpenEbs.Storage.Devices;
 
 namespace OpenEbs.Storage.Store;
 
-/// <summary>Reads a file from front to end in large pieces, for a caller that takes many small ones: a piece that is not in the page cache costs a wait of its own.</summary>
+/// <summary>Reads a file from front to end in large pieces, and for the last time, for a caller that takes many small ones: a piece that is not in the page cache costs a wait of its own.</summary>
 internal sealed class ReadWindow
 {
     private const int WindowBytes = 256 << 10;
@@ -50,5 +50,8 @@ internal sealed class ReadWindow
         }
 
         (_start, _length) = (offsetBytes, length);
+
+        // What is live in it is about to move; nobody reads this place again.
+        _file.DropCached(offsetBytes, length);
     }
 }

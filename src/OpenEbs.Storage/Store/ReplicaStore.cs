@@ -10,18 +10,14 @@ public sealed partial class ReplicaStore : IReplicaStore
 {
     public const int BlockBytes = FormatTags.PageBytes;
 
-    private const int KeepFreeSegments = 2;
     private readonly StoreState _state;
     private readonly MapUpdates _updates;
     private readonly LogWriter _log;
     private readonly LogFlusher _flusher;
     private readonly LogReader _reader;
-    private readonly Checkpoints _checkpoints;
     private readonly Compaction _compaction;
-    private readonly SegmentsAhead _ahead;
+    private readonly Maintenance _maintenance;
     private readonly ILogger _logger;
-    private bool _superblockStale;
-    private LogPosition _restedAt;
     private bool _closed;
 
     private ReplicaStore(StoreState state, ILogger logger)
@@ -32,9 +28,8 @@ public sealed partial class ReplicaStore : IReplicaStore
         _log = new LogWriter(state);
         _flusher = new LogFlusher(state);
         _reader = new LogReader(state);
-        _checkpoints = new Checkpoints(state, FlushAsync);
         _compaction = new Compaction(state, _log, _updates);
-        _ahead = new SegmentsAhead(state);
+        _maintenance = new Maintenance(state, _compaction, _flusher);
     }
 
     public StoreStatus Status => new()
@@ -61,6 +56,8 @@ public sealed partial class ReplicaStore : IReplicaStore
     public long WritableBytes => _log.WritableBytes();
 
     public ReplicaConsistency Consistency => _state.Consistency;
+
+    public bool IsReadElsewhere { get => _state.IsReadElsewhere; set => _state.IsReadElsewhere = value; }
 
     /// <summary>Opens the store in a directory; recovers it when it was not closed.</summary>
     /// <exception cref="StoreNotFoundException">There is none and none may be made.</exception>
@@ -133,7 +130,7 @@ public sealed partial class ReplicaStore : IReplicaStore
 
     public ValueTask<long> FlushAsync()
     {
-        _ahead.NoteFlush();
+        _maintenance.NoteFlush();
         return _flusher.FlushAsync();
     }
 
@@ -179,7 +176,7 @@ public sealed partial class ReplicaStore : IReplicaStore
             _log.Append(RecordKind.Truncate, _state.Last, lastSeq, default, default, mayUseReserve: true);
             await _flusher.FlushAsync();
             _state.Resets++;
-            _checkpoints.Abandon();
+            _maintenance.AbandonCheckpoint();
             await new LogRecovery(_state, _updates).RunAsync();
             await _flusher.FlushAsync();
             _state.DurableSeq = _state.Last.Seq;
@@ -261,7 +258,7 @@ public sealed partial class ReplicaStore : IReplicaStore
         await _state.MaintenanceTurn.EnterAsync();
         try
         {
-            return !_closed && await MaintainOnceAsync();
+            return !_closed && await _maintenance.StepAsync();
         }
         catch (ObjectDisposedException) when (_closed)
         {
@@ -279,7 +276,7 @@ public sealed partial class ReplicaStore : IReplicaStore
         await _state.MaintenanceTurn.EnterAsync();
         try
         {
-            await CheckpointNowAsync();
+            await _maintenance.CheckpointAsync();
             await FlushAsync();
             await _state.WriteSuperblockAsync(s => s with { Clean = true, TailInDoubt = _state.TailInDoubt, CommitSeq = Math.Max(s.CommitSeq, _state.CommitSeq) });
             _closed = true;
@@ -326,74 +323,6 @@ public sealed partial class ReplicaStore : IReplicaStore
     private void TrustTail()
     {
         _state.TailInDoubt = false;
-        _superblockStale = true;
-    }
-
-    private async ValueTask<bool> MaintainOnceAsync()
-    {
-        switch (_checkpoints.Phase)
-        {
-            case CheckpointPhase.Writing:
-                await _checkpoints.WriteSomeAsync();
-                return true;
-            case CheckpointPhase.Written when _checkpoints.CanInstall:
-                await _checkpoints.InstallAsync(KeepFreeSegments);
-                _superblockStale = false;
-                return true;
-            case CheckpointPhase.None when NeedsCheckpoint():
-                await CaptureAsync();
-                return true;
-        }
-
-        if (_superblockStale)
-        {
-            _superblockStale = false;
-            await _state.WriteSuperblockAsync(s => s with { TailInDoubt = _state.TailInDoubt });
-            return true;
-        }
-
-        if (await _ahead.StepAsync()) return true;
-        if (_compaction.IsNeeded(_compaction.DeadSegments) && await _compaction.StepAsync()) return true;
-        _state.Map.Trim();
-        return await RestAsync();
-    }
-
-    /// <summary>Nothing was written since the last look: what can be given back is given back, however little.</summary>
-    private async ValueTask<bool> RestAsync()
-    {
-        (var before, _restedAt) = (_restedAt, _state.Last);
-        if (before != _state.Last || _state.CommitSeq < _state.Last.Seq || _checkpoints.Phase != CheckpointPhase.None) return false;
-        if (_state.LogBytes == 0 || (_compaction.DeadSegments == 0 && !_compaction.HasSparse(isInCheckpoint: false))) return _compaction.HasSparse(isInCheckpoint: true) && await _compaction.StepAsync();
-        await CaptureAsync();
-        return true;
-    }
-
-    private bool NeedsCheckpoint()
-    {
-        if (_state.LogBytes == 0) return false;
-        var options = _state.Options;
-        return _state.LogBytes >= options.CheckpointLogBytes || _state.Map.DirtyLeaves >= options.MaxDirtyLeaves || _compaction.DeadSegments >= options.CompactionSlackSegments
-            || _state.Device.FreeBytes < 2 * options.ReserveBytes && _compaction.DeadSegments > 0;
-    }
-
-    private async ValueTask CaptureAsync()
-    {
-        await _state.MutationTurn.EnterAsync();
-        try
-        {
-            _checkpoints.Capture();
-        }
-        finally
-        {
-            _state.MutationTurn.Leave();
-        }
-    }
-
-    /// <summary>A checkpoint of everything, if the commit point allows one; it makes the next opening fast.</summary>
-    private async ValueTask CheckpointNowAsync()
-    {
-        if (_checkpoints.Phase == CheckpointPhase.None && _state.LogBytes > 0 && (_state.CommitSeq >= _state.Last.Seq || _state.Consistency == ReplicaConsistency.Rebuilding)) await CaptureAsync();
-        while (_checkpoints.Phase == CheckpointPhase.Writing) await _checkpoints.WriteSomeAsync();
-        if (_checkpoints.CanInstall) await _checkpoints.InstallAsync(KeepFreeSegments);
+        _maintenance.NoteSuperblockStale();
     }
 }

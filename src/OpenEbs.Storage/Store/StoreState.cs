@@ -72,6 +72,9 @@ internal sealed class StoreState : IDisposable
 
     public bool TailInDoubt { get; set; }
 
+    /// <inheritdoc cref="IReplicaStore.IsReadElsewhere"/>
+    public bool IsReadElsewhere { get; set; }
+
     /// <summary>Log written since the installed checkpoint was captured.</summary>
     public long LogBytes { get; set; }
 

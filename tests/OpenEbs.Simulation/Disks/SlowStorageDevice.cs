@@ -43,7 +43,7 @@ internal sealed class SlowStorageDevice(IStorageDevice device, Func<Task?> delay
             await flush;
         }
 
-        public void StartWriteback(long offsetBytes, long lengthBytes) => file.StartWriteback(offsetBytes, lengthBytes);
+        public void DropCached(long offsetBytes, long lengthBytes) => file.DropCached(offsetBytes, lengthBytes);
 
         public void PunchHole(long offsetBytes, long lengthBytes) => file.PunchHole(offsetBytes, lengthBytes);
 

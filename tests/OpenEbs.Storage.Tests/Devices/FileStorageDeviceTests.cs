@@ -45,7 +45,7 @@ public sealed class FileStorageDeviceTests : IDisposable
         }
 
         await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => file.FlushAsync().AsTask()));
-        file.StartWriteback(0, model.Length);
+        file.DropCached(0, model.Length);
         file.PunchHole(4096, 8192);
         model.AsSpan(4096, 8192).Clear();
         await device.SyncDirectoryAsync();

@@ -50,6 +50,30 @@ public sealed class SpaceTests(ITestOutputHelper output)
         Assert.Equal(host.Device.UsedBytes, store.Status.UsedBytes);
     }
 
+    /// <summary>Of memory it takes less: full segments are dropped from the page cache once they are on media, each once, if reads go to another replica.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task SegmentsThatAreReadElsewhere_LeaveThePageCache(bool isReadElsewhere)
+    {
+        var host = new SimulatedStoreHost(new SimulatedStorageOptions { Seed = 1 }, Options);
+        IReplicaStore store = await host.OpenAsync();
+        store.IsReadElsewhere = isReadElsewhere;
+        for (var i = 0; i < 512; i++)
+        {
+            await AppendAsync(store, i * 8, 8);
+            if (i % 40 == 0) await store.FlushAsync();
+        }
+
+        var beforeLast = host.Device.DroppedBytes;
+        await store.FlushAsync();
+        await store.FlushAsync();
+        const int recordsPerSegment = ((SegmentBytes / 4096) - 1) / 9;
+        const long full = 512 / recordsPerSegment * (long)SegmentBytes;
+        Assert.InRange(beforeLast, 0, full - SegmentBytes);
+        Assert.Equal(isReadElsewhere ? full : 0, host.Device.DroppedBytes);
+    }
+
     [Fact]
     public async Task Unmap_OfEverything_GivesTheSpaceBack()
     {

@@ -27,6 +27,8 @@ internal sealed class SimulatedMedia(SimulatedStorageOptions options)
 
     public long FlushCount { get; set; }
 
+    public long DroppedBytes { get; set; }
+
     public long KillCount { get; set; }
 
     public long? CutPowerAfterOperation { get; set; }

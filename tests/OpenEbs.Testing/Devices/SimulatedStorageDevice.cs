@@ -38,6 +38,9 @@ public sealed class SimulatedStorageDevice : IStorageDevice
     /// <summary>Flushes so far (of files), over all handles.</summary>
     public long FlushCount => _media.FlushCount;
 
+    /// <summary>Bytes that need not be cached any longer, so far.</summary>
+    public long DroppedBytes => _media.DroppedBytes;
+
     /// <summary>When <see cref="OperationCount"/> reaches this the power fails: that operation is the last that is carried out, all later calls throw
     /// <see cref="DeviceDeadException"/>. Call <see cref="Crash"/> with <see cref="CrashKind.PowerLoss"/> then. Null: never.</summary>
     public long? CutPowerAfterOperation { get => _media.CutPowerAfterOperation; set => _media.CutPowerAfterOperation = value; }

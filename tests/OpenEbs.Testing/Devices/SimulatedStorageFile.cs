@@ -67,7 +67,11 @@ internal sealed class SimulatedStorageFile(SimulatedStorageDevice device, Simula
         flushed.Flush(covered);
     }
 
-    public void StartWriteback(long offsetBytes, long lengthBytes) => Check(offsetBytes, 0);
+    public void DropCached(long offsetBytes, long lengthBytes)
+    {
+        Check(offsetBytes, 0);
+        media.DroppedBytes += lengthBytes;
+    }
 
     public void PunchHole(long offsetBytes, long lengthBytes)
     {
