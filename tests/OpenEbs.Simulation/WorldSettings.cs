@@ -31,6 +31,9 @@ public enum FaultKind
     SlowDisk,
     BadNetwork,
     ReplicaRestart,
+
+    /// <summary>Writes reach one replica long after others, while calls without data reach it at once: whoever takes over meanwhile finds logs of unequal length.</summary>
+    CongestedReplica,
 }
 
 /// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places

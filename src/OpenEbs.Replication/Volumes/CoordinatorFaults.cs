@@ -26,6 +26,7 @@ internal sealed record CoordinatorFaults
     /// <summary>Takes the replica with the shortest log as source (breaks P1 and P4).</summary>
     public bool ShortestSource { get; init; }
 
-    /// <summary>Serves without levelling the replicas (breaks P4).</summary>
+    /// <summary>Serves without levelling the replicas (breaks P3, and P5 by writes to parts of blocks). Logs do not part for it: a replica that lags refuses the epoch's first operation
+    /// as one after a gap and is brought level by rejoining; but until then it grants leases and answers reads.</summary>
     public bool SkipLevelling { get; init; }
 }

@@ -19,7 +19,7 @@ public static class AllBreakages
         new() { Name = "skip-lease-wait", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLeaseWait = true } },
         new() { Name = "skip-read-wait", Favours = [FaultKind.SplitBrain, FaultKind.KillHostProcesses, FaultKind.PauseReplica], Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic], CoordinatorFaults = new CoordinatorFaults { SkipReadWait = true } },
         new() { Name = "shortest-source", Breaks = [Promise.AcknowledgedIsReplicated, Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { ShortestSource = true } },
-        new() { Name = "skip-levelling", Breaks = [Promise.LogsMatch, Promise.PrefixAfterPowerLoss, Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { SkipLevelling = true } },
+        new() { Name = "skip-levelling", Favours = [FaultKind.CongestedReplica, FaultKind.SecondCoordinator], Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { SkipLevelling = true } },
         new() { Name = "split-writes", Breaks = [Promise.WritesAreAtomic], SplitsWrites = true },
         new() { Name = "torn-write", Breaks = [Promise.WritesAreAtomic, Promise.PrefixAfterPowerLoss], WrapStore = store => new TearingStore(store) },
         new() { Name = "skip-checksum", Favours = [FaultKind.BitRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UncheckedStore(store) },

@@ -157,6 +157,10 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
                 world.Network.Conditions = world.Settings.BadNetwork;
                 Later(length, () => world.Network.Conditions = world.Settings.Network);
                 return true;
+            case FaultKind.CongestedReplica:
+                world.Network.Congest(replica.Host.Number);
+                Later(length, () => world.Network.Relieve(replica.Host.Number));
+                return true;
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown fault.");
         }

@@ -28,8 +28,10 @@ public sealed record NetworkConditions
 public sealed class SimulatedNetwork(SimulatedScheduler scheduler, SeededRandom random)
 {
     private static readonly TimeSpan LinkWeather = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan LongestCongestion = TimeSpan.FromMilliseconds(400);
     private readonly Dictionary<(int From, int To), int> _cuts = [];
     private readonly Dictionary<(int From, int To), (long Until, double Slowness)> _weather = [];
+    private readonly Dictionary<int, int> _congestions = [];
 
     public NetworkConditions Conditions { get; set; } = NetworkConditions.Calm;
 
@@ -46,7 +48,23 @@ public sealed class SimulatedNetwork(SimulatedScheduler scheduler, SeededRandom 
 
     public void Mend(int from, int to) => _cuts[(from, to)] = Math.Max(0, _cuts.GetValueOrDefault((from, to)) - 1);
 
-    public void MendAll() => _cuts.Clear();
+    public void MendAll()
+    {
+        _cuts.Clear();
+        _congestions.Clear();
+    }
+
+    /// <summary>Requests with data to a host wait where they are sent, and die with their sender; what has no data overtakes them. Until <see cref="Relieve"/>.</summary>
+    public void Congest(int to) => _congestions[to] = _congestions.GetValueOrDefault(to) + 1;
+
+    public void Relieve(int to) => _congestions[to] = Math.Max(0, _congestions.GetValueOrDefault(to) - 1);
+
+    /// <summary>How long a request with data waits before it leaves.</summary>
+    public TimeSpan DrawSendingTime(int to)
+    {
+        if (_congestions.GetValueOrDefault(to) > 0) return random.Between(TimeSpan.Zero, LongestCongestion);
+        return random.Chance(0.3) ? random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(2)) : TimeSpan.Zero;
+    }
 
     /// <summary>Senders learn at once that a cut link is cut, as by a refused connection; else their messages vanish.</summary>
     public bool CutsAreNoticed { get; set; }

@@ -57,7 +57,7 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
         WireAppend wire;
         try
         {
-            if (network.Random.Chance(0.3)) await Task.Delay(network.Random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(2)), from.Time);
+            if (network.DrawSendingTime(replica.Host.Number) is var wait && wait > TimeSpan.Zero) await Task.Delay(wait, from.Time);
             wire = new WireAppend(request);
         }
         finally
