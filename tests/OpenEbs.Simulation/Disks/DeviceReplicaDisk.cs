@@ -38,8 +38,8 @@ internal sealed class DeviceReplicaDisk : IReplicaDisk
             BootId = "",
             SegmentBytes = random.Pick<int>([3 << 19, 2 << 20, 4 << 20]),
             CheckpointLogBytes = random.Pick<long>([256 << 10, 1 << 20, 8 << 20]),
-            MaxDirtyLeaves = random.Pick<int>([2, 8, 2048]),
-            MaxCachedLeaves = random.Pick<int>([2, 8, 8192]),
+            MaxDirtyLeaves = random.Pick<int>([1, 2, 8, 2048]),
+            MaxCachedLeaves = random.Pick<int>([0, 0, 2, 8192]),
             ReserveBytes = 4 << 20,
             CompactionThreshold = random.Pick<double>([1.2, 1.6]),
             CompactionSlackSegments = random.Pick<int>([1, 4]),
@@ -51,7 +51,7 @@ internal sealed class DeviceReplicaDisk : IReplicaDisk
             CapacityBytes = 1L << 30,
             Time = time,
             MaxFlushLatency = TimeSpan.FromMilliseconds(random.Pick<double>([0.2, 2, 20])),
-            MaxReadLatency = random.Chance(0.3) ? TimeSpan.FromMilliseconds(0.5) : TimeSpan.Zero,
+            MaxReadLatency = random.Chance(0.4) ? TimeSpan.FromMilliseconds(random.Pick<double>([0.5, 5, 20])) : TimeSpan.Zero,
         });
     }
 

@@ -10,6 +10,9 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
     private const int SectorsPerBlock = 8;
     private const int CheckedBlocks = 256;
 
+    /// <summary>Counts what takes the log's end back, at its beginning and at its end.</summary>
+    private int _resets;
+
     public StoreStatus Status => store.Status;
 
     public long FenceEpoch => store.FenceEpoch;
@@ -82,9 +85,13 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
 
     public async ValueTask<long> FlushAsync()
     {
+        var (applied, resets) = (store.Last.Seq, _resets);
         var seq = await store.FlushAsync();
         Trace($"flushed up to {seq}");
-        return seq;
+        if (!isAlive() || resets != _resets || (seq >= applied && seq <= store.Last.Seq)) return seq;
+
+        // Too little is as wrong as too much: who waits for the rest asks again, is told the same, and never answers.
+        throw new PromiseBrokenException(Promise.FlushedIsDurable, $"replica {ledger.Id} had applied {applied} when a flush began, has {store.Last} now, and says that what is durable ends at {seq}.");
     }
 
     public void SetCommit(long seq) => store.SetCommit(seq);
@@ -128,7 +135,9 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
         if (lastSeq < before.Seq && !history.Order.Contains(after, ledger.Floor) && history.Order.Contains(before, ledger.Floor) && ledger.Consistency == ReplicaConsistency.Prefix)
             history.TruncatedBelowFloor(ledger, after);
         ledger.Intended = after;
+        _resets++;
         await store.TruncateAsync(lastSeq);
+        _resets++;
         if (!isAlive()) return;
         ledger.Intended = null;
         ledger.Last = ledger.Highest = store.Status.Last;
@@ -144,7 +153,9 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
         ledger.RebuildInDoubt = true;
         ledger.Consistency = ReplicaConsistency.Rebuilding;
         ledger.Floor = LogPosition.Zero;
+        _resets++;
         await store.BeginRebuildAsync(from, baseSeq);
+        _resets++;
         if (!isAlive()) return;
         ledger.RebuildInDoubt = false;
         ledger.Last = ledger.Highest = store.Status.Last;
