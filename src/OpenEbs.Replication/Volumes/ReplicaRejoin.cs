@@ -131,10 +131,10 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         baseSeq = begun.Status!.RebuildBaseSeq;
         link.GoLive(from.Seq, 0);
 
-        // What the sources are asked for must include every operation that does not flow to the replica by itself.
-        while (context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Live && l.AckedSeq < from.Seq)) await PollAsync();
         for (long block = 0; block >= 0;)
         {
+            // What the sources are asked for must include every operation that does not flow to the replica by itself: also when one of them comes back while blocks are copied.
+            while (context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Live && l.AckedSeq < from.Seq)) await PollAsync();
             var source = context.Source(link) ?? throw new IOException("no in-sync replica is reachable to copy from");
             var (runs, next) = await ListToCopyAsync(source, baseSeq, block);
             foreach (var run in runs) await CopyRunAsync(run);

@@ -53,13 +53,17 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
     /// <summary>Whether reads go to another replica, in this process, as long as that is not slow.</summary>
     public bool IsReadElsewhere(ReplicaLink link) => Source(null) is { Channel.IsLocal: true } first && first != link;
 
+    /// <summary>In sync, reachable, and not behind: one that lost unflushed operations with its host's power is live and in sync again while it is still being sent them, and would answer
+    /// with what the volume was before.</summary>
+    public bool IsCurrent(ReplicaLink link) => link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync && link.AckedSeq >= AckedSeq;
+
     /// <summary>A replica that has everything acknowledged and can be reached, other than <paramref name="except"/>.</summary>
     public ReplicaLink? Source(ReplicaLink? except)
     {
         ReplicaLink? best = null;
         foreach (var link in Links)
         {
-            if (link == except || link.State != LinkState.Live || link.Standing != ReplicaStanding.InSync) continue;
+            if (link == except || !IsCurrent(link)) continue;
             if (best is null || (link.Channel.IsLocal && !best.Channel.IsLocal)) best = link;
         }
 

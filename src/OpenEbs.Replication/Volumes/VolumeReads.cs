@@ -135,12 +135,12 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return new VolumeIoResult(VolumeIoStatus.Ok, whole);
     }
 
-    /// <summary>Whether all in-sync replicas are among those in the mask, and there is at least one.</summary>
+    /// <summary>Whether all in-sync replicas, and those that may be in sync already, are among those in the mask, and there is at least one.</summary>
     private bool HasAnswered(long mask)
     {
         for (var i = 0; i < context.Links.Count; i++)
         {
-            if (context.Links[i].Standing == ReplicaStanding.InSync && (mask & (1L << i)) == 0) return false;
+            if ((context.Links[i].Standing == ReplicaStanding.InSync || context.Links[i].JoinUnsettled) && (mask & (1L << i)) == 0) return false;
         }
 
         return mask != 0;
@@ -228,7 +228,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     private bool MayRead(int index, long excluded, ReplicaLink? except)
     {
         var link = context.Links[index];
-        return link != except && link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync && (excluded & (1L << index)) == 0;
+        return link != except && context.IsCurrent(link) && (excluded & (1L << index)) == 0;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
