@@ -92,7 +92,7 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
     /// <summary>The leaf, made changeable, with everything above it; <paramref name="seq"/> is the change's.</summary>
     public async ValueTask<MapNode> GetWritableLeafAsync(long leafIndex, ulong seq)
     {
-        if (!TryGetLeaf(leafIndex, out _)) await GetLeafAsync(leafIndex);
+        while (!TryGetLeaf(leafIndex, out _)) await GetLeafAsync(leafIndex);
         _root = Writable(_root, seq);
         var node = _root;
         for (var level = MapNode.RootLevel; level > 0; level--)

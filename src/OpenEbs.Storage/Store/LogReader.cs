@@ -19,7 +19,7 @@ internal sealed class LogReader(StoreState state)
             var index = (int)((block + done) & (MapNode.LeafBlocks - 1));
             var count = Math.Min(blockCount - done, MapNode.LeafBlocks - index);
             if (leaf is null) destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes).Span.Clear();
-            else await ReadLeafAsync(leaf, index, count, block + done, destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes));
+            else if (!await ReadLeafAsync(leaf, index, count, block + done, destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes))) continue;
             done += count;
         }
     }
@@ -105,10 +105,12 @@ internal sealed class LogReader(StoreState state)
         return entry.HasHistory && (sinceSeq == 0 || leaf.SeqOf(entry) > (ulong)sinceSeq);
     }
 
-    /// <summary>Reads what lies apart all at once: pieces that are not in the page cache come from the disk side by side.</summary>
-    private async ValueTask ReadLeafAsync(MapNode leaf, int index, int count, long block, Memory<byte> destination)
+    /// <summary>Reads what lies apart all at once: pieces that are not in the page cache come from the disk side by side. False when blocks were written meanwhile: then it is to be done
+    /// again, for what was read has no checksum any more and would pass for a bad block.</summary>
+    private async ValueTask<bool> ReadLeafAsync(MapNode leaf, int index, int count, long block, Memory<byte> destination)
     {
-        List<(ValueTask Read, int First, int Count)>? waiting = null;
+        List<(ValueTask Read, int First, int Count, ExtentEntry Entry)>? waiting = null;
+        var isOvertaken = false;
         Exception? bad = null;
         for (var i = 0; i < count;)
         {
@@ -123,7 +125,7 @@ internal sealed class LogReader(StoreState state)
             {
                 var read = ReadRunAsync(state.Segments[entry.Segment], entry.Offset, block + i, part);
                 if (read.IsCompletedSuccessfully) bad ??= FindBad(leaf, index + i, run, block + i, part.Span);
-                else (waiting ??= []).Add((read, i, run));
+                else (waiting ??= []).Add((read, i, run, entry));
             }
 
             i += run;
@@ -132,11 +134,13 @@ internal sealed class LogReader(StoreState state)
         for (var i = 0; i < waiting?.Count; i++)
         {
             // All of them, whatever became of the others: they fill the caller's memory.
-            var (read, first, run) = waiting[i];
+            var (read, first, run, entry) = waiting[i];
             try
             {
                 await read;
-                bad ??= FindBad(leaf, index + first, run, block + first, destination.Slice(first * FormatTags.PageBytes, run * FormatTags.PageBytes).Span);
+                if (FindBad(leaf, index + first, run, block + first, destination.Slice(first * FormatTags.PageBytes, run * FormatTags.PageBytes).Span) is not { } found) continue;
+                if (IsWhereItWas(leaf, index + first, run, entry)) bad ??= found;
+                else isOvertaken = true;
             }
             catch (Exception e)
             {
@@ -145,6 +149,19 @@ internal sealed class LogReader(StoreState state)
         }
 
         if (bad is not null) ExceptionDispatchInfo.Throw(bad);
+        return !isOvertaken;
+    }
+
+    /// <summary>Whether a run of blocks is still where it was read: a leaf that no checkpoint has captured is changed in place.</summary>
+    private static bool IsWhereItWas(MapNode leaf, int index, int count, ExtentEntry was)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            ref readonly var entry = ref leaf.Entries[index + i];
+            if (!entry.IsMapped || entry.Segment != was.Segment || entry.Offset != was.Offset + (uint)i) return false;
+        }
+
+        return true;
     }
 
     /// <summary>Blocks that are all unmapped, or lie one after the other in one segment.</summary>

@@ -47,6 +47,30 @@ public sealed class OverlapTests
         });
     }
 
+    [Fact]
+    public void Read_OvertakenByAWrite_FindsNoBadBlock()
+    {
+        var time = new FakeTimeProvider();
+        new TurnContext(time).Run(async () =>
+        {
+            var options = new SimulatedStorageOptions { Seed = 1, Time = time, MaxReadLatency = TimeSpan.FromMilliseconds(5), MaxFlushLatency = TimeSpan.FromMilliseconds(1) };
+            var host = new SimulatedStoreHost(options, SimulatedStoreHost.SmallOptions);
+            var store = await host.OpenAsync();
+            await store.AppendAsync(new StoreBatch(1, 1, new[] { TestBlocks.Write(7, [1, 2]) }));
+
+            // The second block is read with the first and written meanwhile: in the same leaf, which nothing has captured.
+            var found = new byte[2 * 4096];
+            var read = store.ReadAsync(7, 2, found);
+            Assert.False(read.IsCompleted);
+            await store.AppendAsync(new StoreBatch(1, 2, new[] { TestBlocks.Write(8, [3]) }));
+            await read;
+
+            var expected = new byte[2 * 4096];
+            await store.ReadAsync(7, 2, expected);
+            Assert.Equal(expected, found);
+        });
+    }
+
     private static async Task RunAsync(int seed, FakeTimeProvider time)
     {
         var options = new SimulatedStorageOptions { Seed = seed, Time = time, MaxReadLatency = TimeSpan.FromMilliseconds(0.3), MaxFlushLatency = TimeSpan.FromMilliseconds(3) };
