@@ -51,6 +51,12 @@ internal sealed partial class NodeDirectory : ILifecycleParticipant<ISiloLifecyc
 
     public IEnumerable<NodeEntry> ListActive() => Members().Where(node => node.IsActive);
 
+    /// <summary>Another object whenever the membership changed.</summary>
+    public ClusterMembershipSnapshot Membership => _membership.CurrentSnapshot;
+
+    /// <summary>True when the silo is declared dead, or so long gone that the membership table no longer has it.</summary>
+    public bool HasEnded(SiloAddress silo) => !Membership.Members.TryGetValue(silo, out var member) || member.Status == SiloStatus.Dead;
+
     public NodeEntry? Find(SiloAddress silo) => Members().FirstOrDefault(node => node.Silo.Equals(silo));
 
     /// <summary>The running silo that has the pool; null when none is known to.</summary>

@@ -9,6 +9,10 @@ public interface IReplicaChannel
     /// <summary>True when the replica lives in this process: reads prefer it.</summary>
     bool IsLocal => false;
 
+    /// <summary>Why it is certain, without asking, that nobody answers for the replica now: its process has ended and no other has its bytes. Null when a call may be answered.
+    /// The incarnation that was called before does not come back.</summary>
+    string? Obstacle => null;
+
     ValueTask<OpenReply> OpenAsync(OpenRequest request);
 
     /// <summary>Takes over one reference to <paramref name="request"/>. Order is the caller's affair: it has one or few requests in flight, and the replica applies strictly by seq.</summary>

@@ -21,8 +21,11 @@ public sealed record CoordinatorOptions
     /// <summary>Time between attempts to call a replica that failed to answer.</summary>
     public TimeSpan RetryDelay { get; init; } = TimeSpan.FromMilliseconds(20);
 
-    /// <summary>Time between attempts to bring a dropped replica back.</summary>
+    /// <summary>Time between attempts to bring a dropped replica back: grows from <see cref="AwayDelay"/> to this.</summary>
     public TimeSpan RejoinDelay { get; init; } = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How often it is looked whether a replica, of which it is known without asking that it is away, can be called again.</summary>
+    public TimeSpan AwayDelay { get; init; } = TimeSpan.FromMilliseconds(50);
 
     /// <summary>A background flush makes writes durable so long after they were acknowledged, at the latest.</summary>
     public TimeSpan FlushInterval { get; init; } = TimeSpan.FromSeconds(1);
@@ -47,4 +50,10 @@ public sealed record CoordinatorOptions
 
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
+
+    /// <summary>Steps of one rebuild under way at once: each spends most of its time waiting, for ranges, for the source or for the replica.</summary>
+    public int CopyConcurrency { get; init; } = 4;
+
+    /// <summary>Changed runs no further apart than this are copied in one step, with the unchanged blocks between them: a step costs more than they do.</summary>
+    public int CopyGapBytes { get; init; } = 32 << 10;
 }

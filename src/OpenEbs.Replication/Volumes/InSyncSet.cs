@@ -76,7 +76,10 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         if (live < record.MinInSync || live == 0) return;
         foreach (var link in context.Links)
         {
-            if (link.State == LinkState.Down && link.Standing == ReplicaStanding.InSync && !link.Dropping && Overdue(link.DownSince, options.FailureGrace)) _ = DropAsync(link);
+            if (link.State != LinkState.Down || link.Standing != ReplicaStanding.InSync || link.Dropping) continue;
+
+            // Grace is for one that may answer again in a moment; a process that has ended takes longer than writes should wait.
+            if (Overdue(link.DownSince, options.FailureGrace) || link.Channel.Obstacle is not null) _ = DropAsync(link);
         }
 
         bool Overdue(long since, TimeSpan limit) => since != 0 && now - since > context.Ticks(limit);

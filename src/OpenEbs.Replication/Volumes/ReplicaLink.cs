@@ -203,15 +203,15 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         else if (outcome == ReplicaOutcome.Restarted) GoDown("it restarted");
     }
 
-    /// <summary>A call failed outright: false when it has been failing for too long and the link went down.</summary>
+    /// <summary>A call failed outright: false when it has been failing for too long, or surely will go on failing, and the link went down.</summary>
     public bool NoteFailure(string reason)
     {
         if (State == LinkState.Down) return false;
-        var now = context.Now;
+        var (now, obstacle) = (context.Now, Channel.Obstacle);
         if (FailingSince == 0) FailingSince = now;
-        Reason = reason;
-        if (now - FailingSince < context.Ticks(context.Options.FailureGrace)) return true;
-        GoDown(reason);
+        Reason = obstacle ?? reason;
+        if (obstacle is null && now - FailingSince < context.Ticks(context.Options.FailureGrace)) return true;
+        GoDown(Reason);
         return false;
     }
 

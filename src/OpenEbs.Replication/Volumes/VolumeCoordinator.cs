@@ -221,6 +221,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         if (_context.IsStopped) return;
         LogDown(link.Entry.Id, link.Reason);
         _ = _inSync.RejoinAsync(link);
+        if (link.Channel.Obstacle is not null) _inSync.Watch(_opened);
         Watch();
     }
 

@@ -93,8 +93,18 @@ internal static class NodeHost
             reminders.Invariant = SqliteDataSource.Invariant;
             reminders.DataSource = metadata;
         });
-        // The default reserves 20 MiB for the addresses of a million grains; a cluster has two a replica.
-        silo.Configure<GrainDirectoryOptions>(directory => directory.CacheSize = DirectoryCacheSize);
+        // Orleans' default directory ends every grain, on whichever node, whose address the lost node happened to keep: replicas and volumes that nothing ails. This one asks for the addresses anew.
+#pragma warning disable ORLEANSEXP003 // Marked experimental.
+        silo.AddDistributedGrainDirectory();
+#pragma warning restore ORLEANSEXP003
+        silo.Configure<GrainDirectoryOptions>(directory =>
+        {
+            // The default reserves 20 MiB for the addresses of a million grains; a cluster has two a replica.
+            directory.CacheSize = DirectoryCacheSize;
+
+            // For half a minute a lost node's grains could not open elsewhere, lest there be two: the epoch makes two harmless.
+            directory.RangeLeaseDuration = TimeSpan.Zero;
+        });
         silo.AddOpenEbs(new OpenEbsSiloOptions
         {
             NodeName = options.NodeName,

@@ -11,7 +11,8 @@ public static class AllBreakages
     [
         new() { Name = "acknowledge-early", Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { AcknowledgeEarly = true } },
         new() { Name = "drop-without-record", Favours = [FaultKind.PauseReplica, FaultKind.KillReplica], Breaks = [Promise.AcknowledgedIsReplicated], CoordinatorFaults = new CoordinatorFaults { DropWithoutRecord = true } },
-        new() { Name = "ignore-record-conflicts", Favours = [FaultKind.SplitBrain, FaultKind.SecondCoordinator], Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.EpochsRise], WrapRecords = records => new ForcedRecordStore(records) },
+        // What a stale coordinator wrote over the record stays there: the replica that it dropped then never becomes in sync again in the record.
+        new() { Name = "ignore-record-conflicts", Favours = [FaultKind.SplitBrain, FaultKind.SecondCoordinator], Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.EpochsRise, Promise.FaultsAreInvisible], WrapRecords = records => new ForcedRecordStore(records) },
         new() { Name = "skip-flush", Breaks = [Promise.FlushedIsDurable], CoordinatorFaults = new CoordinatorFaults { SkipFlush = true } },
         new() { Name = "lying-flush", Breaks = [Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], WrapStore = store => new LyingFlushStore(store) },
         new() { Name = "skip-epoch-check", Favours = [FaultKind.SecondCoordinator, FaultKind.PauseCoordinator], Breaks = [Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.AcknowledgedIsReplicated], ReplicaFaults = new ReplicaFaults { SkipEpochCheck = true } },
