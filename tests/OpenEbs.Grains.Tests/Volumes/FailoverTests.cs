@@ -78,11 +78,12 @@ public sealed class FailoverTests : IAsyncLifetime
         await load.ProgressAsync(50);
         var epoch = first.Attachment.Epoch;
 
-        // The directory forgets the activation, and another node asks for the volume: now there are two.
+        // The directory forgets the activation, and a node asks for the volume that never did before: any other may remember where it is. Now there are two.
+        var fresh = await _nodes.Cluster.StartAdditionalSiloAsync();
         var directory = _nodes.Node(0).ServiceProvider.GetRequiredKeyedService<IGrainDirectory>(GrainDirectoryAttribute.DEFAULT_GRAIN_DIRECTORY);
         var grain = GrainId.Create(VolumeGrain.TypeName, "disk");
         await directory.Unregister((await directory.Lookup(grain))!);
-        var second = await _nodes.Gateway(_nodes.Node(2)).AttachAsync("disk", Sessions.One(_nodes.Node(2)));
+        var second = await _nodes.Gateway(fresh).AttachAsync("disk", Sessions.One(fresh));
         Assert.True(second.Attachment.Epoch > epoch);
         await load.ProgressAsync(50);
 
