@@ -50,10 +50,4 @@ public sealed record CoordinatorOptions
 
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
-
-    /// <summary>Steps of one rebuild under way at once: each spends most of its time waiting, for ranges, for the source or for the replica.</summary>
-    public int CopyConcurrency { get; init; } = 4;
-
-    /// <summary>Changed runs no further apart than this are copied in one step, with the unchanged blocks between them: a step costs more than they do.</summary>
-    public int CopyGapBytes { get; init; } = 32 << 10;
 }

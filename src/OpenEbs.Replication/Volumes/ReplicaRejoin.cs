@@ -146,7 +146,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             while (context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Live && l.AckedSeq < from.Seq)) await PollAsync();
             var source = context.Source(link) ?? throw new IOException("no in-sync replica is reachable to copy from");
             var (runs, next) = await ListToCopyAsync(source, baseSeq, block);
-            await CopyRunsAsync(runs);
+            foreach (var run in runs) await CopyRunAsync(run);
             block = next;
         }
 
@@ -166,11 +166,10 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         if (own.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not list what changed: {own.Outcome} {own.Reason}");
         var end = Math.Min(End(theirs), End(own));
         var runs = new List<BlockRun>();
-        var gap = context.Options.CopyGapBytes / VolumeBlocks.BlockBytes;
         foreach (var run in theirs.Runs.Concat(own.Runs).Where(r => r.Block < end).OrderBy(r => r.Block))
         {
             var (block, stop) = (run.Block, Math.Min(run.Block + run.BlockCount, end));
-            if (runs.Count > 0 && block <= runs[^1].Block + runs[^1].BlockCount + gap)
+            if (runs.Count > 0 && block <= runs[^1].Block + runs[^1].BlockCount)
             {
                 var previous = runs[^1];
                 runs[^1] = previous with { BlockCount = Math.Max(previous.BlockCount, stop - previous.Block) };
@@ -186,32 +185,11 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         static long End(ChangedReply reply) => reply.NextBlock < 0 ? long.MaxValue : reply.NextBlock;
     }
 
-    /// <summary>Ends only when nothing of it is under way any more, also when it fails.</summary>
-    private Task CopyRunsAsync(List<BlockRun> runs)
+    private async Task CopyRunAsync(BlockRun run)
     {
         var piece = context.Options.CopyBytes / VolumeBlocks.BlockBytes;
-        var pieces = new Queue<BlockRun>();
-        foreach (var run in runs)
-        {
-            for (var block = run.Block; block < run.Block + run.BlockCount; block += piece)
-                pieces.Enqueue(new BlockRun(block, Math.Min(piece, run.Block + run.BlockCount - block)));
-        }
-
-        return Task.WhenAll(Enumerable.Range(0, Math.Min(context.Options.CopyConcurrency, pieces.Count)).Select(_ => CopyAsync()));
-
-        async Task CopyAsync()
-        {
-            try
-            {
-                while (pieces.TryDequeue(out var next)) await CopyPieceAsync(next.Block, (int)next.BlockCount);
-            }
-            catch
-            {
-                // The others stop after the piece that each is at.
-                pieces.Clear();
-                throw;
-            }
-        }
+        for (var block = run.Block; block < run.Block + run.BlockCount; block += piece)
+            await CopyPieceAsync(block, (int)Math.Min(piece, run.Block + run.BlockCount - block));
     }
 
     /// <summary>Copies blocks as they are on a source. Held exclusively, they have no write in flight: what is read is acknowledged, and whatever is written later follows the copy
