@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using OpenEbs.Cli.Api;
 using OpenEbs.Cli.Output;
 using OpenEbs.Units;
@@ -53,6 +54,14 @@ internal static class CommonOptions
     {
         if (ByteSize.TryParse(result.Tokens[0].Value, out var bytes, out var problem)) return bytes;
         result.AddError($"{problem}.");
+        return default;
+    }
+
+    public static int ParseNumber(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)) return number;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give a whole number.");
         return default;
     }
 

@@ -19,21 +19,25 @@ internal static class VolumeCommands
     {
         var name = Name();
         var size = Size();
-        var replicas = new Option<int>("--replicas") { Description = "Number of replicas, 1 to 7, each on a pool of its own", DefaultValueFactory = _ => 3 };
+        var replicas = new Option<int>("--replicas") { Description = "Number of replicas, 1 to 7, each on a pool of its own", DefaultValueFactory = _ => 3, CustomParser = CommonOptions.ParseNumber };
         var writeCache = new Option<Switch>("--write-cache")
         {
             Description = "on: like a disk's write cache, durable with each flush; off: every write is durable [default: on]",
             HelpName = "on|off",
             CustomParser = CommonOptions.ParseSwitch,
         };
-        var minInSync = new Option<int?>("--min-in-sync") { Description = "Fewest in-sync replicas with which it serves I/O [default: 1 for one or two replicas, else the majority]" };
+        var minInSync = new Option<int?>("--min-in-sync")
+        {
+            Description = "Fewest in-sync replicas with which it serves I/O [default: 1 for one or two replicas, else the majority]",
+            CustomParser = result => CommonOptions.ParseNumber(result),
+        };
         var ioTimeout = new Option<TimeSpan>("--io-timeout")
         {
             Description = "How long I/O waits for a volume that cannot serve",
             DefaultValueFactory = _ => TimeSpan.FromSeconds(60),
             CustomParser = CommonOptions.ParseDuration,
         };
-        var blockSize = new Option<int>("--block-size") { Description = "Logical block length: 512 or 4096", DefaultValueFactory = _ => 512 };
+        var blockSize = new Option<int>("--block-size") { Description = "Logical block length: 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommonOptions.ParseNumber };
         var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, blockSize };
         command.SetAction(async (parsed, cancellationToken) =>
         {

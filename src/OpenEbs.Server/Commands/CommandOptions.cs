@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using System.Globalization;
 using OpenEbs.Units;
 
 namespace OpenEbs.Server.Commands;
@@ -19,6 +20,14 @@ internal static class CommandOptions
             return default;
         },
     };
+
+    public static int ParseNumber(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number)) return number;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give a whole number.");
+        return default;
+    }
 
     public static TimeSpan ParseDuration(ArgumentResult result)
     {

@@ -14,8 +14,13 @@ internal static class DevCommand
         var httpPort = Port("--http-port", "Port of REST, dashboard and metrics; node i listens on this + i", 8080);
         var siloPort = Port("--silo-port", "Port of the Orleans silo; node i listens on this + i", 11111);
         var gatewayPort = Port("--gateway-port", "Port for Orleans clients; node i listens on this + i", 30000);
-        var pools = new Option<int?>("--pools") { Description = "Pools per node [default: 3, or 1 with --nodes]" };
-        var nodes = new Option<int>("--nodes") { Description = "Nodes; with more than one, each is a process of its own that may be killed", DefaultValueFactory = _ => 1 };
+        var pools = new Option<int?>("--pools") { Description = "Pools per node [default: 3, or 1 with --nodes]", CustomParser = result => CommandOptions.ParseNumber(result) };
+        var nodes = new Option<int>("--nodes")
+        {
+            Description = "Nodes; with more than one, each is a process of its own that may be killed",
+            DefaultValueFactory = _ => 1,
+            CustomParser = CommandOptions.ParseNumber,
+        };
         var restartDelay = new Option<TimeSpan>("--restart-delay")
         {
             Description = "How long after its death a node is started again (--nodes)",
@@ -23,7 +28,7 @@ internal static class DevCommand
             CustomParser = CommandOptions.ParseDuration,
         };
         var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
-        var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512 };
+        var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommandOptions.ParseNumber };
         var logLevel = CommandOptions.LogLevel();
 
         Between(pools, 1, 64);
@@ -58,7 +63,7 @@ internal static class DevCommand
 
     private static Option<int> Port(string name, string description, int value)
     {
-        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value };
+        var option = new Option<int>(name) { Description = description, DefaultValueFactory = _ => value, CustomParser = CommandOptions.ParseNumber };
         Between(option, 1, 65535);
         return option;
     }

@@ -6,15 +6,16 @@ namespace OpenEbs.Server.Commands;
 /// <summary>The program's command line. Every way it can fail that a user can put right ends with one message on standard error and its own exit code.</summary>
 internal static class OpenEbsCommandLine
 {
+    public static RootCommand Create() => new("OpenEBS on Orleans: replicated block volumes over iSCSI.")
+    {
+        DevCommand.Create(),
+        ServerCommand.Create(),
+        NodeCommand.Create(),
+    };
+
     public static async Task<int> RunAsync(string[] args)
     {
-        var root = new RootCommand("OpenEBS on Orleans: replicated block volumes over iSCSI.")
-        {
-            DevCommand.Create(),
-            ServerCommand.Create(),
-            NodeCommand.Create(),
-        };
-        var parsed = root.Parse(args);
+        var parsed = Create().Parse(args);
         if (parsed.Errors.Count > 0)
         {
             foreach (var error in parsed.Errors) await Console.Error.WriteLineAsync($"openebs: {error.Message}");

@@ -130,6 +130,9 @@ internal static class NodeHost
             // What Orleans warns of (a peer that restarts, a placement tried again, no server GC) is its daily life; what matters of it we say ourselves.
             builder.Logging.AddFilter("Orleans", LogLevel.Error);
             builder.Logging.AddFilter("Polly", LogLevel.None);
+
+            // A node that stops offers its grains to its peers, and tells at length of each that stops as well; they open again where they are called.
+            builder.Logging.AddFilter("Orleans.Runtime.ActivationMigrationManager", LogLevel.None);
         }
 
         builder.Logging.AddSimpleConsole(console =>

@@ -15,6 +15,8 @@ public sealed class ControlCommandLineTests
     [InlineData("table, json or yaml", "volume", "list", "-o", "xml")]
     [InlineData("is not a server", "volume", "list", "--server", "ftp://x")]
     [InlineData("'volum'", "volum", "list")]
+    [InlineData("--replicas is 'three'; give a whole number", "volume", "create", "x", "--size", "1Gi", "--replicas", "three")]
+    [InlineData("--min-in-sync is '1.5'; give a whole number", "volume", "create", "x", "--size", "1Gi", "--min-in-sync", "1.5")]
     public void Parse_OfAMistake_SaysWhatToWrite(string expected, params string[] arguments)
     {
         var errors = ControlCommandLine.Create().Parse(arguments).Errors;
