@@ -12,13 +12,13 @@ ROOT=$PWD LOGS=$PWD/artifacts/tests
 
 # Debian packages that the tests use, and for what.
 PACKAGES=(
-  curl jq yq iproute2 procps                     # REST and openebsctl checks; who listens on which port
+  curl jq yq iproute2 procps python3             # REST and openebsctl checks; who listens on which port; an OTLP collector
   libiscsi-bin qemu-utils qemu-block-extra fio   # initiators in user space, conformance suite, verified load
   tgt gcc libc6-dev libiscsi-dev                 # the stand-in and the peer of the benchmarks; our libiscsi clients
   qemu-system-x86 cpio e2fsprogs                 # the VM with the Linux kernel initiator
 )
 # Scripts of tests/peers with their time limits in seconds, in the order in which they run.
-PEERS=(lifecycle:300 openebsctl:240 rest:180 volume-tool:120 qemu:240 libiscsi:120 conformance:420 vm-filesystems:420 vm-failover:480 nodes-soak:360)
+PEERS=(lifecycle:300 openebsctl:240 rest:180 volume-tool:120 otlp:180 qemu:240 libiscsi:120 conformance:420 vm-filesystems:420 vm-failover:480 nodes-soak:360)
 PROJECT_LIMIT=900
 
 FAST='' BUILD=1 ONLY=()

@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Diagnostics.Metrics;
 using OpenEbs.Server.Configuration;
 using OpenTelemetry.Metrics;
@@ -20,7 +21,11 @@ internal static class NodeTelemetry
 
     public static void Add(WebApplicationBuilder builder, NodeOptions options)
     {
-        var exports = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT"));
+        // OpenTelemetry looks for its variables in the host's configuration, where the rest of the environment has no business.
+        builder.Configuration.AddInMemoryCollection(Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
+            .Where(variable => ((string)variable.Key).StartsWith("OTEL_", StringComparison.Ordinal))
+            .Select(variable => KeyValuePair.Create((string)variable.Key, (string?)variable.Value)));
+        var exports = !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
         var telemetry = builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource
                 .AddService("openebs", serviceVersion: ProgramVersion.Text, serviceInstanceId: options.NodeName)
