@@ -44,6 +44,13 @@ allocated() {
 rss() { local p sum=0 v; for p in ${PIDS[$1]//,/ }; do v=$(awk '/VmRSS/{print $2}' "/proc/$p/status" 2>/dev/null); sum=$((sum + ${v:-0})); done; echo $((sum / 1024)); }
 ticks() { local p sum=0 v; for p in ${PIDS[$1]//,/ }; do v=$(awk '{print $14 + $15}' "/proc/$p/stat" 2>/dev/null); sum=$((sum + ${v:-0})); done; echo $sum; }
 
+# Waits, for 20 s at most, until the machine has little to do: what a side does after its turn (writeback, compaction) is not to be paid for by the next one.
+busy_percent() {
+  local before after; before=$(head -n 1 /proc/stat); sleep 0.5; after=$(head -n 1 /proc/stat)
+  awk -v a="$before" -v b="$after" 'BEGIN{split(a, x); split(b, y); for (i = 2; i <= 9; i++) all += y[i] - x[i]; idle = y[5] + y[6] - x[5] - x[6]; printf "%.0f", (all - idle) * 100 / (all ? all : 1)}'
+}
+settle() { local i; sync; for ((i = 0; i < 40; i++)); do [ "$(busy_percent)" -ge 15 ] || return 0; done; }
+
 for side in $SIDES; do
   start_side "$side" || { fail "start-$side" "$(tail -n 3 "$SERVER_LOG" 2>/dev/null)"; finish; }
   "$BENCH" -l "${UNIT[$side]}" -F "${AT[$side]}" "${NAME[$side]}" "$side" 2>>"$LOGS/fill.log" || { fail "fill-$side" "$(tail -n 2 "$LOGS/fill.log")"; finish; }
@@ -55,7 +62,7 @@ for side in $SIDES; do [ "$side" = tgt ] || { a=$(ticks "$side"); sleep 5; b=$(t
 for ((round = 0; round <= ROUNDS; round++)); do  # round 0 warms up and is not counted
   for row in $ROWS; do
     for side in $SIDES; do
-      sync; sleep 0.5; before=$(allocated "$side"); secs=$SECS; [ $round != 0 ] || secs=2
+      settle; before=$(allocated "$side"); secs=$SECS; [ $round != 0 ] || secs=2
       line=$("$BENCH" -H -l "${UNIT[$side]}" -t $secs -w "$row" -p "${PIDS[$side]}" "${AT[$side]}" "${NAME[$side]}" "$side" 2>>"$LOGS/bench.log")
       [ $round != 0 ] || continue
       printf '%s\t%s\t%s\n' "$round" "$line" "$(awk -v a="$before" -v b="$(allocated "$side")" -v n="$(cut -f3 <<<"$line")" -v s="$secs" 'BEGIN{print (n * s > 0 && b > a) ? (b - a) / (n * s) : "-"}')" >>"$RAW"
