@@ -99,7 +99,8 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         link.UsedBytes = opened.Status.UsedBytes;
         context.History!.LastSeq = context.Log.LastSeq;
         var match = context.History.Match(opened.Status);
-        var baseSeq = opened.Status.Consistency == ReplicaConsistency.Rebuilding ? opened.Status.RebuildBaseSeq : opened.Status.CommitSeq;
+        // Never above the commit point: what lies below that is in every in-sync replica for good; what an earlier rebuild took for common may have been lost since, with a power loss of all.
+        var baseSeq = opened.Status.Consistency == ReplicaConsistency.Rebuilding ? Math.Min(opened.Status.RebuildBaseSeq, opened.Status.CommitSeq) : opened.Status.CommitSeq;
         if (match is { } seq && seq >= opened.Status.LogStart.Seq)
         {
             if (seq < opened.Status.Last.Seq) await TruncateAsync(seq);
