@@ -13,6 +13,8 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
 
     public bool IsLocal => isLocal;
 
+    private string NoNode => $"No running node has pool '{pool}'.";
+
     /// <remarks>A node that shuts down in good order is no obstacle: its replicas answer until it has stopped.</remarks>
     public string? Obstacle
     {
@@ -21,7 +23,7 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
             // Asked before every call: nothing can be in the way that was not there before, unless the membership changed.
             var membership = nodes.Membership;
             if (ReferenceEquals(membership, _membership)) return null;
-            if (nodes.FindPool(pool) is null && (_home is null || nodes.HasEnded(_home))) return $"No running node has pool '{pool}'.";
+            if (nodes.FindPool(pool) is null && (_home is null || nodes.HasEnded(_home))) return NoNode;
             _membership = membership;
             return null;
         }
@@ -30,7 +32,7 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
     public ValueTask<OpenReply> OpenAsync(OpenRequest request)
     {
         // A coordinator asks again and again for a replica that is away: without bothering Orleans, which would log each failed placement at length.
-        if (nodes.FindPool(pool) is not { } node) return ValueTask.FromException<OpenReply>(new SiloUnavailableException($"No running node has pool '{pool}'."));
+        if (nodes.FindPool(pool) is not { } node) return Away<OpenReply>(NoNode);
         _home = node.Silo;
         return replica.OpenAsync(request);
     }

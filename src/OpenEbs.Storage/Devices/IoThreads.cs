@@ -8,7 +8,6 @@ internal sealed class IoThreads(string name, int maxThreads)
     private readonly object _gate = new();
     private IoRequest? _first;
     private IoRequest? _last;
-    private int _waiting;
     private int _idleThreads;
     private int _threads;
 
@@ -17,9 +16,6 @@ internal sealed class IoThreads(string name, int maxThreads)
 
     /// <summary>Flushes; apart from reads, because one of them may take seconds. One for each file that is being flushed.</summary>
     public static IoThreads Flushes { get; } = new("openebs-flush", 16);
-
-    /// <summary>Requests that no thread has taken up yet.</summary>
-    public int WaitingCount => Volatile.Read(ref _waiting);
 
     public void Enqueue(IoRequest request)
     {
@@ -30,7 +26,6 @@ internal sealed class IoThreads(string name, int maxThreads)
             if (_last is null) _first = request;
             else _last.Next = request;
             _last = request;
-            _waiting++;
             start = _idleThreads == 0 && _threads < maxThreads;
             if (start) _threads++;
             else if (_idleThreads > 0)
@@ -62,7 +57,6 @@ internal sealed class IoThreads(string name, int maxThreads)
             _first = request.Next;
             if (_first is null) _last = null;
             request.Next = null;
-            _waiting--;
             return request;
         }
     }

@@ -3,6 +3,7 @@ namespace OpenEbs.Storage.Store;
 /// <summary>Makes the log durable; concurrent callers share one flush of the device.</summary>
 internal sealed class LogFlusher(StoreState state)
 {
+    private const int MostDropped = 32;
     private Task? _running;
 
     /// <summary>Everything written to the log when it is called becomes durable.</summary>
@@ -50,9 +51,12 @@ internal sealed class LogFlusher(StoreState state)
     /// the copy (much more in a virtual machine whose host has to provide it).</summary>
     private void DropCached()
     {
+        // Flushes wait behind drops: those of a whole volume, when reads begin to go elsewhere, are spread over many.
+        var left = MostDropped;
         foreach (var segment in state.Segments.All)
         {
             if (!segment.IsSealed || !segment.IsCached || segment.IsDirty) continue;
+            if (left-- == 0) return;
             segment.IsCached = false;
             segment.File.DropCached(0, segment.File.LengthBytes);
         }
