@@ -29,7 +29,9 @@ internal sealed class LogHistory
         var seq = Math.Min(replica.Last.Seq, LastSeq);
         while (seq > replica.CommitSeq)
         {
-            if (seq < replica.LogStart.Seq || seq < _start.Seq) break;
+            // Nobody can tell which of what the replica has above its commit point is common. A source's log begins at or below the commit point of its time, so a replica that was in
+            // sync and ends before it has lost flushed operations: discarding more of them, while the record still counts on it, would be the second loss.
+            if (seq < replica.LogStart.Seq || seq < _start.Seq) return null;
             var (theirs, theirFirst) = At(replica.LogStart, replica.Runs, seq);
             var (ours, ourFirst) = At(_start, _runs, seq);
             if (theirs == ours) return seq;

@@ -11,7 +11,7 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
     private readonly Dictionary<long, VolumeCommand> _writes = [];
     private readonly Dictionary<string, ReplicaLedger> _ledgers = [];
     private readonly Dictionary<long, long> _firstAnswer = [];
-    private readonly List<(long Epoch, long Moment, IReadOnlyList<ReplicaEntry> Before)> _losses = [];
+    private readonly List<(long Epoch, long Moment, IReadOnlyList<ReplicaEntry> Before, LogPosition Kept)> _losses = [];
     private readonly List<(long Moment, long Epoch, LogPosition Floor)> _flushes = [];
     private readonly List<(long Moment, VolumeRecord Record)> _records = [];
     private VolumeRecord? _record;
@@ -58,7 +58,13 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
     /// <summary>The metadata store holds a new record.</summary>
     public void RecordChanged(VolumeRecord record)
     {
-        if (_record is not null && record.DataLossCount > _record.DataLossCount) _losses.Add((record.Epoch, NextMoment(), _record.Replicas));
+        if (_record is not null && record.DataLossCount > _record.DataLossCount)
+        {
+            // The replicas were levelled before: the newest end of a log among them is what the volume went back to, also when this epoch never adds to it.
+            var kept = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync).Select(entry => Ledger(entry.Id).Last).Max();
+            _losses.Add((record.Epoch, NextMoment(), _record.Replicas, kept));
+        }
+
         foreach (var entry in record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync))
         {
             if (_record?.Replicas.FirstOrDefault(other => other.Id == entry.Id) is not { Standing: not ReplicaStanding.InSync }) continue;
@@ -114,7 +120,7 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
     public void Check()
     {
         CheckDurability();
-        var losses = _losses.Select(loss => new DeclaredLoss(loss.Epoch, loss.Moment, _firstAnswer.GetValueOrDefault(loss.Epoch, long.MaxValue))).ToArray();
+        var losses = _losses.Select(loss => new DeclaredLoss(loss.Epoch, loss.Moment, _firstAnswer.GetValueOrDefault(loss.Epoch, long.MaxValue), order.ParentOf(loss.Epoch) ?? loss.Kept)).ToArray();
         new LinearizabilityCheck(Commands, order, losses).Run();
         var atomicity = new AtomicityCheck(Commands, order);
         foreach (var read in Commands.Where(command => command is { Kind: CommandKind.Read, Outcome: CommandOutcome.Ok })) atomicity.Check(read.ToString(), read.FirstSector, read.Found);

@@ -6,7 +6,8 @@ namespace OpenEbs.Simulation.Histories;
 /// <param name="Epoch">The coordinator that found it.</param>
 /// <param name="Start">When its record said so.</param>
 /// <param name="End">When it first answered; long.MaxValue when it never did.</param>
-public sealed record DeclaredLoss(long Epoch, long Start, long End);
+/// <param name="Kept">The newest operation that was left.</param>
+public sealed record DeclaredLoss(long Epoch, long Start, long End, LogPosition Kept);
 
 /// <summary>P3: whether every sector of the volume behaved as one register with one order of events, whatever coordinators there were.</summary>
 public sealed class LinearizabilityCheck(IReadOnlyList<VolumeCommand> commands, VolumeOrder order, IReadOnlyList<DeclaredLoss> losses)
@@ -89,13 +90,12 @@ public sealed class LinearizabilityCheck(IReadOnlyList<VolumeCommand> commands, 
 
     private void Add(DeclaredLoss loss, List<RegisterOperation>?[] bySector)
     {
-        if (order.ParentOf(loss.Epoch) is not { } parent) return;
         long[]? sectors = null;
         var done = new HashSet<long>();
-        foreach (var (_, effect) in order.Discarded(loss.Epoch))
+        foreach (var (_, effect) in order.Discarded(loss.Epoch, loss.Kept))
         {
             if (effect.Kind == OperationKind.Mark) continue;
-            sectors ??= order.Replay(parent);
+            sectors ??= order.Replay(loss.Kept);
             for (var sector = effect.FirstSector; sector < effect.FirstSector + effect.SectorCount; sector++)
             {
                 if (!done.Add(sector)) continue;

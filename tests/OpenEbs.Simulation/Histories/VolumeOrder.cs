@@ -84,17 +84,16 @@ public sealed class VolumeOrder(long sectorCount)
         }
     }
 
-    /// <summary>Operations of epochs below <paramref name="epoch"/> that the log of that epoch does not have.</summary>
-    public IEnumerable<(LogPosition Position, OperationEffect Effect)> Discarded(long epoch)
+    /// <summary>Operations of epochs below <paramref name="epoch"/> that the log that ends at <paramref name="kept"/> does not have.</summary>
+    public IEnumerable<(LogPosition Position, OperationEffect Effect)> Discarded(long epoch, LogPosition kept)
     {
-        if (ParentOf(epoch) is not { } parent) yield break;
         foreach (var (other, log) in _epochs)
         {
             if (other >= epoch) continue;
             for (var seq = log.FirstSeq; seq <= log.LastSeq; seq++)
             {
                 var position = new LogPosition(other, seq);
-                if (!Contains(parent, position)) yield return (position, log.Operations[(int)(seq - log.FirstSeq)]);
+                if (!Contains(kept, position)) yield return (position, log.Operations[(int)(seq - log.FirstSeq)]);
             }
         }
     }
