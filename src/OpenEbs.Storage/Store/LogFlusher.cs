@@ -10,6 +10,7 @@ internal sealed class LogFlusher(StoreState state)
     public async ValueTask<long> FlushAsync()
     {
         var wanted = state.NextLsn - 1;
+        var (seq, resets) = (state.Last.Seq, state.Resets);
         while (state.DurableLsn < wanted || AnyDirty())
         {
             if (_running is { } running)
@@ -32,7 +33,9 @@ internal sealed class LogFlusher(StoreState state)
             break;
         }
 
-        // A flush may have come between an append's record and the end of that append: then it counted the record, and not yet the seqs in it.
+        // A flush may have come between an append's record and the end of that append: then it counted the record, and not yet the seqs in it. Who calls it after the end is told of
+        // those, also when the next append's record is there already.
+        if (resets == state.Resets) state.DurableSeq = Math.Max(state.DurableSeq, Math.Min(seq, state.Last.Seq));
         if (state.DurableLsn >= state.NextLsn - 1) state.DurableSeq = Math.Max(state.DurableSeq, state.Last.Seq);
         return state.DurableSeq;
     }
