@@ -69,14 +69,9 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         }
 
         if (!opened) return;
-        var live = context.Links.Count(l => l.State == LinkState.Live && l.Standing == ReplicaStanding.InSync);
-        var record = context.Keeper.Record!;
-
-        // While too few are left, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.
-        if (live < record.MinInSync || live == 0) return;
         foreach (var link in context.Links)
         {
-            if (link.State != LinkState.Down || link.Standing != ReplicaStanding.InSync || link.Dropping) continue;
+            if (link.Standing != ReplicaStanding.InSync || link.Dropping || !MayLeave(link)) continue;
 
             // Grace is for one that may answer again in a moment; a process that has ended takes longer than writes should wait.
             if (Overdue(link.DownSince, options.FailureGrace) || link.Channel.Obstacle is not null) _ = DropAsync(link);
@@ -101,6 +96,13 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         }
     }
 
+    /// <summary>While too few others are live, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.</summary>
+    private bool MayLeave(ReplicaLink link)
+    {
+        var others = context.Links.Count(l => l != link && l.State == LinkState.Live && l.Standing == ReplicaStanding.InSync);
+        return link.State == LinkState.Down && others >= Math.Max(1, context.Keeper.Record!.MinInSync);
+    }
+
     /// <summary>Takes a replica that cannot be reached out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
     private async Task DropAsync(ReplicaLink link)
     {
@@ -108,7 +110,14 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         try
         {
             var reason = link.Reason;
-            if (!context.Faults.DropWithoutRecord) await context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, ReplicaStanding.Faulted, reason), context.Stopped);
+
+            // Asked again before every attempt: while the record could not be written the replica may have returned, and the others may have gone.
+            if (!context.Faults.DropWithoutRecord)
+            {
+                await context.Keeper.ChangeAsync(record => MayLeave(link) ? record.With(link.Entry.Id, ReplicaStanding.Faulted, reason) : record, context.Stopped);
+                if (context.Keeper.Record!.StandingOf(link.Entry.Id) == ReplicaStanding.InSync) return;
+            }
+
             LogDropped(link.Entry.Id, reason);
             link.Standing = ReplicaStanding.Faulted;
 

@@ -39,6 +39,7 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, 
     }
 
     /// <summary>Applies <paramref name="change"/> (which may be asked again with a newer record; returning the same record means nothing is to be done).</summary>
+    /// <exception cref="InvalidOperationException">The change leaves no replica in sync.</exception>
     /// <exception cref="VolumeRecordConflictException">This coordinator is no longer the volume's.</exception>
     public async ValueTask ChangeAsync(Func<VolumeRecord, VolumeRecord> change, CancellationToken stop)
     {
@@ -51,6 +52,7 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, 
                 var current = Record!;
                 var changed = change(current);
                 if (ReferenceEquals(changed, current)) return;
+                if (changed.InSyncCount == 0) throw new InvalidOperationException("A change would leave no replica in sync, and nobody could know which one has everything.");
                 try
                 {
                     _etag = await store.CompareAndSwapAsync(changed, _etag);

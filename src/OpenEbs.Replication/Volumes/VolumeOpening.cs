@@ -19,6 +19,13 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
     /// <exception cref="VolumeRecordConflictException">Another coordinator took over.</exception>
     public async Task RunAsync()
     {
+        if (_candidates.Count == 0)
+        {
+            // No change of the record by a coordinator leads here. Choosing one anyway could silently bring back old data: that is for a person to decide.
+            Reason = "the volume's record lists no replica in sync";
+            await Task.Delay(Timeout.InfiniteTimeSpan, context.Time, context.Stopped);
+        }
+
         var started = context.Now;
         while (true)
         {

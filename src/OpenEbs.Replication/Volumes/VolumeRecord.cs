@@ -39,6 +39,8 @@ public sealed record VolumeRecord
 
     public int InSyncCount => Replicas.Count(r => r.Standing == ReplicaStanding.InSync);
 
+    public ReplicaStanding StandingOf(string replicaId) => Replicas.First(r => r.Id == replicaId).Standing;
+
     /// <summary>The record with one replica's standing changed; the same record when nothing changes.</summary>
     public VolumeRecord With(string replicaId, ReplicaStanding standing, string reason)
     {

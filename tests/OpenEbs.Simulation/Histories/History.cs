@@ -65,6 +65,7 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
             _losses.Add((record.Epoch, NextMoment(), _record.Replicas, kept));
         }
 
+        if (record.InSyncCount == 0) throw new PromiseBrokenException(Promise.AcknowledgedIsReplicated, "the record lists no replica in sync: nobody can know any more which one has everything.");
         foreach (var entry in record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync))
         {
             if (_record?.Replicas.FirstOrDefault(other => other.Id == entry.Id) is not { Standing: not ReplicaStanding.InSync }) continue;
