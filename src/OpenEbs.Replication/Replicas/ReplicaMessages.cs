@@ -33,7 +33,9 @@ public enum ReplicaOutcome : byte
 /// <summary>Fences the replica at <paramref name="Epoch"/> and asks what it has.</summary>
 /// <param name="Epoch">The new coordinator's epoch.</param>
 /// <param name="Create">True for a replica that must be created when absent (a new volume's, or one placed anew).</param>
-public sealed record OpenRequest(long Epoch, bool Create);
+/// <param name="StepNumber">Taken from the same numbers as rebuild steps (<see cref="RebuildRequest.Number"/>), so that steps sent before this opening are refused from now on; 0 when
+/// the caller only asks.</param>
+public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0);
 
 /// <param name="Outcome">Ok, StaleEpoch or Failed.</param>
 /// <param name="Incarnation">This life of the replica; goes into all later requests.</param>
@@ -81,7 +83,7 @@ public enum RebuildStep : byte
 /// <param name="Seq">Argument of Truncate and Begin.</param>
 /// <param name="From">Argument of Begin.</param>
 /// <param name="Number">Rises with every rebuild step, copy and repair that the coordinator sends to this replica. The replica carries out each number once, answers a
-/// repeated one with Ok, and refuses lower ones: a delayed message must not truncate or overwrite what came after it.</param>
+/// repeated one with Ok, and refuses lower ones: a delayed message must not truncate or overwrite what came after it. Opening takes a number too.</param>
 public sealed record RebuildRequest(long Epoch, Guid Incarnation, RebuildStep Step, long Seq, LogPosition From, long Number);
 
 /// <summary>Answer to a rebuild step or a copy.</summary>

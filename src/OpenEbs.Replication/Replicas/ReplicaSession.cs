@@ -59,6 +59,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
             if (request.Epoch < _store.FenceEpoch && !Faults.SkipEpochCheck)
                 return new OpenReply(ReplicaOutcome.StaleEpoch, Incarnation, _store.Status);
             await _store.SetFenceAsync(request.Epoch);
+            if (request.StepNumber > 0) (_stepEpoch, _lastStepNumber) = (request.Epoch, request.Epoch == _stepEpoch ? Math.Max(_lastStepNumber, request.StepNumber) : request.StepNumber);
             return new OpenReply(ReplicaOutcome.Ok, Incarnation, _store.Status);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -2,7 +2,8 @@ using OpenEbs.Storage.Scheduling;
 
 namespace OpenEbs.Replication.Volumes;
 
-/// <summary>The volume's record as its coordinator holds it. Changes are made one after the other; one whose outcome is unknown is settled by reading the record again.</summary>
+/// <summary>The volume's record as its coordinator holds it. Changes are made one after the other; one whose outcome is unknown is settled by reading the record again and, where it is not
+/// there, by writing once more.</summary>
 internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, TimeSpan retryDelay)
 {
     private readonly AsyncTurn _turn = new();
@@ -46,12 +47,14 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, 
         await _turn.EnterAsync();
         try
         {
+            // The ETag that a write was made with whose outcome is unknown: until another write has replaced it, that one may still arrive.
+            string? inDoubt = null;
             while (true)
             {
                 stop.ThrowIfCancellationRequested();
                 var current = Record!;
                 var changed = change(current);
-                if (ReferenceEquals(changed, current)) return;
+                if (ReferenceEquals(changed, current) && inDoubt != _etag) return;
                 if (changed.InSyncCount == 0) throw new InvalidOperationException("A change would leave no replica in sync, and nobody could know which one has everything.");
                 try
                 {
@@ -68,6 +71,7 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, 
                 catch (Exception e) when (e is not OperationCanceledException)
                 {
                     Failure = e.Message;
+                    inDoubt = _etag;
                     await Task.Delay(retryDelay, time, stop);
                     await ReloadAsync(stop);
                 }

@@ -113,11 +113,16 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
     public async ValueTask RepairAsync(long block, int blockCount, ReadOnlyMemory<byte> data, ReadOnlyMemory<uint> checksums)
     {
         Trace($"repairs {block}+{blockCount}");
+        var rotCount = ledger.RotCount;
         await store.RepairAsync(block, blockCount, data, checksums);
         if (!isAlive()) return;
         try
         {
             await store.ReadAsync(block, blockCount, new byte[blockCount * 4096]);
+        }
+        catch (BadBlockException) when (ledger.RotCount != rotCount)
+        {
+            return;
         }
         catch (BadBlockException e)
         {

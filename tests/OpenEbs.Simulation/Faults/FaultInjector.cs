@@ -283,6 +283,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
         if (isReal && (world.Settings.MinInSync < 2 || world.RottenBlocks.Keys.Any(rotten => rotten.Replica != replica.Id))) return false;
         if (!replica.Disk.Rot(block)) return false;
         replica.Ledger.MayEndEarly = isReal;
+        replica.Ledger.RotCount++;
         world.RottenBlocks[(replica.Id, block)] = world.History.NextMoment();
         return true;
     }

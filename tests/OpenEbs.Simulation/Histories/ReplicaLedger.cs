@@ -33,6 +33,9 @@ public sealed class ReplicaLedger(string id)
     /// <summary>A block of it rotted: if that was in the part of the log that is replayed when the store is opened, the log ends there.</summary>
     public bool MayEndEarly { get; set; }
 
+    /// <summary>How often its media rotted.</summary>
+    public int RotCount { get; set; }
+
     /// <summary>Blocks that rotted on its media and were found bad by a read of the volume.</summary>
     public HashSet<long> BadBlocksSeen { get; } = [];
 }

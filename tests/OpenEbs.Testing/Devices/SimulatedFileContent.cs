@@ -138,6 +138,9 @@ internal sealed class SimulatedFileContent
         if (shared) _durable[page] = _cached[page];
         else Flip(ref _durable[page]);
 
+        // What has yet to be written back is that page of the cache: a power loss after it may not bring the good bit back.
+        foreach (var write in _pending.Where(w => w.Data is not null && offsetBytes >= w.OffsetBytes && offsetBytes < w.OffsetBytes + w.LengthBytes)) write.Data![offsetBytes - write.OffsetBytes] ^= (byte)(1 << bit);
+
         void Flip(ref byte[]? bytes)
         {
             bytes = bytes is null ? new byte[PageBytes] : (byte[])bytes.Clone();
