@@ -107,7 +107,7 @@ public static class SimulationRun
         var gateway = new Gateway(world, gatewayNumber, retries: true);
         var found = await ReadAllAsync(world, gateway);
         var deadline = world.Scheduler.Now + HealingLimit.Ticks;
-        while (world.Records.Record.InSyncCount < world.Settings.ReplicaCount || world.Replicas.Any(replica => !replica.IsOpen))
+        while (world.Records.Record.InSyncCount < world.Settings.ReplicaCount || world.Replicas.Any(replica => !replica.IsOpen || replica.IsClosing))
         {
             if (world.Scheduler.Now > deadline) throw Stuck(world, $"{HealingLimit} {when} not all replicas are in sync");
 

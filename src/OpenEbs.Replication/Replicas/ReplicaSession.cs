@@ -53,7 +53,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         await _writeTurn.EnterAsync();
         try
         {
-            if (_closed) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, "the replica is closed");
+            if (_closed) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, Obstacle);
             _store ??= await _openStore(request.Create);
             if (_failure is not null) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, _failure);
             if (request.Epoch < _store.FenceEpoch && !Faults.SkipEpochCheck)
@@ -134,7 +134,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     public async ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount)
     {
         var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return new ReadReply(refusal, null, Reason: _failure ?? "");
+        if (refusal is not ReplicaOutcome.Ok) return new ReadReply(refusal, null, Reason: Obstacle);
         if (_store!.Consistency != ReplicaConsistency.Prefix) return new ReadReply(ReplicaOutcome.NotReadable, null);
         var lengthBytes = blockCount * VolumeBlocks.BlockBytes;
         var data = _pool.Rent(lengthBytes);
@@ -172,7 +172,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     public async ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes)
     {
         var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return new LogReply(refusal, null, _failure ?? "");
+        if (refusal is not ReplicaOutcome.Ok) return new LogReply(refusal, null, Obstacle);
         if (fromSeq <= _store!.Status.LogStart.Seq)
             return new LogReply(ReplicaOutcome.Failed, null, $"the log begins after seq {_store.Status.LogStart.Seq}; seq {fromSeq} is no longer in it");
         try
@@ -262,7 +262,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     public async ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns)
     {
         var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return new ChangedReply(refusal, [], -1, _failure ?? "");
+        if (refusal is not ReplicaOutcome.Ok) return new ChangedReply(refusal, [], -1, Obstacle);
         try
         {
             var changed = await _store!.ListChangedAsync(sinceSeq, fromBlock, maxRuns);
@@ -277,7 +277,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     public async ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns)
     {
         var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return new AllocatedReply(refusal, [], _failure ?? "");
+        if (refusal is not ReplicaOutcome.Ok) return new AllocatedReply(refusal, [], Obstacle);
         try
         {
             var runs = await _store!.ListAllocatedAsync(fromBlock, blockCount, maxRuns);
@@ -338,6 +338,8 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         if (_store is not null) await _store.DisposeAsync();
     }
 
+    private string Obstacle => _failure ?? (_closed ? "it was shut down" : "");
+
     private ReplicaOutcome Check(long epoch, Guid incarnation)
     {
         if (_closed || _failure is not null) return ReplicaOutcome.Failed;
@@ -350,7 +352,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     private RebuildReply? CheckStep(long epoch, Guid incarnation, long number)
     {
         var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return new RebuildReply(refusal, _store?.Status, _failure ?? "");
+        if (refusal is not ReplicaOutcome.Ok) return new RebuildReply(refusal, _store?.Status, Obstacle);
         if (epoch != _stepEpoch) return null;
         if (number == _lastStepNumber) return new RebuildReply(ReplicaOutcome.Ok, _store!.Status);
         return number < _lastStepNumber
@@ -368,8 +370,8 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     private AppendReply Reply(ReplicaOutcome outcome)
     {
         return _store is null
-            ? new AppendReply(outcome, 0, 0, 0, _failure ?? "")
-            : new AppendReply(outcome, _store.Last.Seq, _store.DurableSeq, _store.WritableBytes, _failure ?? "");
+            ? new AppendReply(outcome, 0, 0, 0, Obstacle)
+            : new AppendReply(outcome, _store.Last.Seq, _store.DurableSeq, _store.WritableBytes, Obstacle);
     }
 
     /// <summary>After an error of the media or the map nothing more is applied: what the store holds is no longer certain until it is opened anew.</summary>

@@ -11,6 +11,7 @@ namespace OpenEbs.Simulation.Hosts;
 internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IReplicaDisk disk)
 {
     private ReplicaSession? _session;
+    private SimulatedProcess? _closing;
     private IReplicaChannel? _channel;
     private ObservedStore? _store;
 
@@ -62,6 +63,9 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
         });
     }
 
+    /// <summary>A planned shutdown is under way.</summary>
+    public bool IsClosing => _closing is { IsDead: false };
+
     public void Kill()
     {
         Process?.Kill();
@@ -80,6 +84,7 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
     public void Close()
     {
         if (Process is not { IsDead: false } process || _session is not { } session) return;
+        _closing = process;
         process.Start(async () =>
         {
             await session.CloseAsync();
