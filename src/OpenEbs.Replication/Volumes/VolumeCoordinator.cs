@@ -21,9 +21,10 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     private readonly Action _onFenced;
     private readonly ILogger _logger;
     private readonly VolumeReads _reads;
+    private readonly WriteOrder _order;
     private readonly VolumeWrites _writes;
     private readonly InSyncSet _inSync;
-    private readonly Queue<Waiter> _gate = new();
+    private readonly IoGate _gate = new();
     private VolumeOpening? _opening;
     private bool _watching;
     private bool _opened;
@@ -56,7 +57,8 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _onFenced = onFenced;
         _logger = logger;
         _reads = new VolumeReads(_context, this);
-        _writes = new VolumeWrites(_context, _reads, Watch);
+        _order = new WriteOrder(_context, Watch);
+        _writes = new VolumeWrites(_context, _reads, _order, Watch);
         _inSync = new InSyncSet(_context, _reads, this);
     }
 
@@ -101,7 +103,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
-        return new VolumeIoResult(await _writes.FlushAsync(deadline));
+        return new VolumeIoResult(await _order.FlushAsync(deadline));
     }
 
     /// <summary>Makes the ranges read as zeros and frees their whole blocks, one range after the other.</summary>
@@ -197,7 +199,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         if (State == CoordinatorState.Serving)
         {
             State = CoordinatorState.Opening;
-            await Task.WhenAny(_writes.FlushAsync(_context.Now + _context.Ticks(_context.Options.FlushTimeout)).AsTask(), Task.Delay(_context.Options.FlushTimeout, _context.Time, CancellationToken.None));
+            await Task.WhenAny(_order.FlushAsync(_context.Now + _context.Ticks(_context.Options.FlushTimeout)).AsTask(), Task.Delay(_context.Options.FlushTimeout, _context.Time, CancellationToken.None));
         }
 
         End(CoordinatorState.Fenced);
@@ -212,7 +214,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     void ILinkOwner.OnProgress()
     {
         if (_context.IsStopped || !_opened) return;
-        _writes.Advance();
+        _order.Advance();
         UpdateServing();
     }
 
@@ -248,7 +250,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             LogOpened(record.Name, record.Epoch, _context.Log.LastSeq);
 
             // The first operation of the epoch: once it is acknowledged, so is all that earlier epochs left unacknowledged.
-            _writes.Mark(Deadline());
+            _order.Mark(Deadline());
             UpdateServing();
             _ = _inSync.BeatAsync();
             foreach (var link in _context.Links.Where(l => l.State == LinkState.Down)) _ = _inSync.RejoinAsync(link);
@@ -274,7 +276,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var enough = _context.Links.Count(l => l.Standing == ReplicaStanding.InSync) >= _context.Keeper.Record!.MinInSync;
         State = enough ? CoordinatorState.Serving : CoordinatorState.Frozen;
         if (!enough) return;
-        while (_gate.TryDequeue(out var waiter)) waiter.Passed.TrySetResult(VolumeIoStatus.Ok);
+        _gate.Answer(VolumeIoStatus.Ok);
     }
 
     private void Fence(string reason)
@@ -290,24 +292,22 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         State = state;
         _context.Stop();
         var status = state == CoordinatorState.Gone ? VolumeIoStatus.Gone : VolumeIoStatus.Fenced;
-        while (_gate.TryDequeue(out var waiter)) waiter.Passed.TrySetResult(status);
+        _gate.Answer(status);
         _reads.Watch();
-        _writes.Stop(status);
+        _order.Stop(status);
         _onFenced();
     }
 
-    private async ValueTask<VolumeIoStatus> PassGateAsync(long deadline)
+    private ValueTask<VolumeIoStatus> PassGateAsync(long deadline)
     {
         switch (State)
         {
-            case CoordinatorState.Serving: return VolumeIoStatus.Ok;
-            case CoordinatorState.Gone: return VolumeIoStatus.Gone;
-            case CoordinatorState.Fenced: return VolumeIoStatus.Fenced;
+            case CoordinatorState.Serving: return ValueTask.FromResult(VolumeIoStatus.Ok);
+            case CoordinatorState.Gone: return ValueTask.FromResult(VolumeIoStatus.Gone);
+            case CoordinatorState.Fenced: return ValueTask.FromResult(VolumeIoStatus.Fenced);
             default:
-                var waiter = new Waiter(deadline);
-                _gate.Enqueue(waiter);
                 Watch();
-                return await waiter.Passed.Task;
+                return _gate.WaitAsync(deadline);
         }
     }
 
@@ -338,11 +338,10 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             {
                 await _context.Delay(_context.Options.WatchInterval);
                 _reads.Watch();
-                _writes.Watch();
+                _order.Watch();
                 _inSync.Watch(_opened);
-                var now = _context.Now;
-                while (_gate.TryPeek(out var waiter) && waiter.Deadline <= now) _gate.Dequeue().Passed.TrySetResult(VolumeIoStatus.TimedOut);
-                var busy = !_reads.IsIdle || !_writes.IsIdle || _gate.Count > 0 || _context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down);
+                _gate.Expire(_context.Now);
+                var busy = !_reads.IsIdle || !_order.IsIdle || !_gate.IsIdle || _context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down);
                 idle = busy ? 0 : idle + 1;
             }
         }
@@ -374,13 +373,6 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var record = _context.Keeper.Record!;
         return offsetBytes >= 0 && lengthBytes >= 0 && offsetBytes <= record.SizeBytes - lengthBytes && (offsetBytes | lengthBytes) % record.BlockLength == 0;
-    }
-
-    private sealed class Waiter(long deadline)
-    {
-        public long Deadline { get; } = deadline;
-
-        public TaskCompletionSource<VolumeIoStatus> Passed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     [LoggerMessage(2401, LogLevel.Information, "Volume {Volume} is open at epoch {Epoch}, its log ends at seq {Seq}")]
