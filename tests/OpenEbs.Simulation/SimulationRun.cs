@@ -107,7 +107,8 @@ public static class SimulationRun
         var gateway = new Gateway(world, gatewayNumber, retries: true);
         var found = await ReadAllAsync(world, gateway);
         var deadline = world.Scheduler.Now + HealingLimit.Ticks;
-        while (world.Records.Record.InSyncCount < world.Settings.ReplicaCount || world.Replicas.Any(replica => !replica.IsOpen || replica.IsClosing))
+        while (world.Records.Record.Replicas.Any(entry => entry.Standing != ReplicaStanding.InSync) || world.Members.Any(replica => !replica.IsOpen || replica.IsClosing)
+            || world.Placement.Activations.Any(activation => activation.IsChangingReplicas))
         {
             if (world.Scheduler.Now > deadline) throw Stuck(world, $"{HealingLimit} {when} not all replicas are in sync");
 
@@ -118,7 +119,7 @@ public static class SimulationRun
         }
 
         await SubmitAsync(world, gateway, () => new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Flush, FirstSector = 0, SectorCount = 0, ForceUnitAccess = false });
-        foreach (var replica in world.Replicas)
+        foreach (var replica in world.Members.ToArray())
         {
             var bad = replica.Ledger.BadBlocksSeen;
             for (var tries = 0; bad.Count > 0 && tries < 50; tries++) await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
@@ -191,7 +192,7 @@ public static class SimulationRun
             EnsureReturned(activation.Pool, $"coordinator-{activation.Number}");
         }
 
-        foreach (var replica in world.Replicas) EnsureReturned(replica.Pool, $"replica {replica.Id}");
+        foreach (var replica in world.Replicas.Where(replica => !replica.IsDeleted)) EnsureReturned(replica.Pool, $"replica {replica.Id}");
     }
 
     private static void EnsureReturned(CountingPool pool, string owner)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Simulation.Breakages;
@@ -36,7 +37,7 @@ internal sealed class World
             Hosts.Add(new SimulatedHost(i, new SimulatedTime(Scheduler, rate, TimeSpan.FromSeconds(Random.Next(1000))), _sharesProcesses));
         }
 
-        for (var i = 0; i < Settings.ReplicaCount; i++) Replicas.Add(new ReplicaHost(this, $"r{i}", Hosts[i], CreateDisk(i)));
+        for (var i = 0; i < Settings.ReplicaCount; i++) Replicas.Add(new ReplicaHost(this, $"r{i}", Hosts[i], CreateDisk($"r{i}", Hosts[i])));
         Records = new SimulatedRecordStore(Scheduler, seed.Fork(), History, CreateRecord());
         Placement = new Placement(this);
         Network.Conditions = Settings.Network;
@@ -62,6 +63,9 @@ internal sealed class World
     public List<SimulatedHost> Hosts { get; } = [];
 
     public List<ReplicaHost> Replicas { get; } = [];
+
+    /// <summary>The volume's replicas, without those that were removed from it.</summary>
+    public IEnumerable<ReplicaHost> Members => Replicas.Where(replica => Records.Record.Find(replica.Id) is not null);
 
     public SimulatedRecordStore Records { get; }
 
@@ -92,7 +96,7 @@ internal sealed class World
     {
         var coordinator = new VolumeCoordinator(
             Breakage.WrapRecords(Records.Connect()),
-            entry => new SimulatedReplicaChannel(Scheduler, Network, activation.Host, activation.Process, activation.Pool, Replicas.First(replica => replica.Id == entry.Id)),
+            entry => new SimulatedReplicaChannel(Scheduler, Network, activation.Host, activation.Process, activation.Pool, ReplicaOf(entry)),
             Settings.Coordinator,
             activation.Host.Time,
             activation.Pool,
@@ -106,11 +110,21 @@ internal sealed class World
     public bool AllowsMediumError(VolumeCommand command) =>
         RottenBlocks.Keys.Any(rotten => rotten.Block * 8 < command.EndSector && command.FirstSector < (rotten.Block + 1) * 8 && History.WasAloneInSync(rotten.Replica, command.InvokedAt));
 
-    private IReplicaDisk CreateDisk(int number)
+    /// <summary>Placed on its pool's host when it is first heard of.</summary>
+    private ReplicaHost ReplicaOf(ReplicaEntry entry)
+    {
+        if (Replicas.Find(replica => replica.Id == entry.Id) is { } known) return known;
+        var host = Hosts[int.Parse(entry.Pool.Split('-', '.')[1], CultureInfo.InvariantCulture)];
+        var added = new ReplicaHost(this, entry.Id, host, CreateDisk(entry.Id, host));
+        Replicas.Add(added);
+        added.Start();
+        return added;
+    }
+
+    private IReplicaDisk CreateDisk(string replica, SimulatedHost host)
     {
         var random = Random.Fork();
-        var time = Hosts[number].Time;
-        var replica = $"r{number}";
+        var time = host.Time;
         return Settings.UsesRealStores && !Options.MemoryStoresOnly
             ? new DeviceReplicaDisk(replica, random, time, CreateLogger($"store-{replica}"), StampsOf)
             : new MemoryReplicaDisk(random, time, StampsOf);

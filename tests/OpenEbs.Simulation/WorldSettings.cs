@@ -34,12 +34,20 @@ public enum FaultKind
 
     /// <summary>Writes reach one replica long after others, while calls without data reach it at once: whoever takes over meanwhile finds logs of unequal length.</summary>
     CongestedReplica,
+
+    /// <summary>The volume gets another replica.</summary>
+    AddReplica,
+
+    /// <summary>A replica is taken from the volume for good, and its files are deleted.</summary>
+    RemoveReplica,
 }
 
 /// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places
 /// that they would never reach if everything happened at once (swarm testing).</summary>
 public sealed class WorldSettings
 {
+    private static readonly FaultKind[] MembershipChanges = [FaultKind.AddReplica, FaultKind.RemoveReplica];
+
     public WorldSettings(SeededRandom random)
     {
         ReplicaCount = random.Pick<int>([1, 2, 3, 3, 3, 3, 3, 3, 5]);
@@ -55,6 +63,7 @@ public sealed class WorldSettings
         DrawWork(random);
         DrawFaults(random);
         DrawOptions(random);
+        DrawMembership(random);
     }
 
     public int ReplicaCount { get; }
@@ -177,7 +186,7 @@ public sealed class WorldSettings
     private void DrawFaults(SeededRandom random)
     {
         var weights = new Dictionary<FaultKind, double>();
-        foreach (var kind in Enum.GetValues<FaultKind>())
+        foreach (var kind in Enum.GetValues<FaultKind>().Except(MembershipChanges))
         {
             if (random.Chance(0.5)) weights.Add(kind, 0.1 + random.NextDouble());
         }
@@ -205,6 +214,13 @@ public sealed class WorldSettings
         DuplicateRate = random.Chance(0.5) ? badness * random.NextDouble() : 0,
         CallTimeout = TimeSpan.FromSeconds(random.Pick<int>([1, 5, 30])),
     };
+
+    /// <summary>Drawn last and not often: most seeds draw the same worlds as before there was this.</summary>
+    private void DrawMembership(SeededRandom random)
+    {
+        if (!random.Chance(0.3)) return;
+        FaultWeights = FaultWeights.Concat(MembershipChanges.Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
+    }
 
     private void DrawOptions(SeededRandom random)
     {

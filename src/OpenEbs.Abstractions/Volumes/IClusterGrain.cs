@@ -18,6 +18,14 @@ public interface IClusterGrain : IGrainWithIntegerKey
     [Alias("DeleteVolume")]
     Task<bool> DeleteVolumeAsync(string name);
 
+    /// <summary>Changes the number of replicas, and how many must be in sync for the volume to serve (null: what it was, or the default if that was the default). Returns when the change is
+    /// begun: a new replica is rebuilt, and a surplus one removed, in the background.</summary>
+    /// <exception cref="VolumeNotFoundException">There is none.</exception>
+    /// <exception cref="VolumeRequestInvalidException">The numbers are out of bounds.</exception>
+    /// <exception cref="VolumeUnavailableException">Fewer pools are online than replicas asked for.</exception>
+    [Alias("SetReplicas")]
+    Task<VolumeView> SetReplicasAsync(string name, int replicas, int? minInSync);
+
     [Alias("ListVolumeNames")]
     Task<IReadOnlyList<string>> ListVolumeNamesAsync();
 

@@ -8,7 +8,7 @@ public enum VolumeState
     /// <summary>The coordinator is fencing, choosing the source and levelling replicas; I/O waits.</summary>
     Opening,
 
-    /// <summary>Every replica is in sync.</summary>
+    /// <summary>As many replicas are in sync as the spec asks for.</summary>
     Healthy,
 
     /// <summary>Serving, with fewer replicas in sync than the spec asks for.</summary>

@@ -40,9 +40,9 @@ internal sealed class ControlApi(Uri server) : IDisposable
         return (await ReadAsync<VolumeResource>(response, cancellationToken), response.StatusCode == HttpStatusCode.Created);
     }
 
-    public async Task<VolumeResource> ResizeVolumeAsync(string name, long sizeBytes, CancellationToken cancellationToken)
+    public async Task<VolumeResource> ChangeVolumeAsync(string name, ChangeVolumeRequest request, CancellationToken cancellationToken)
     {
-        using var response = await SendAsync(HttpMethod.Patch, VolumePath(name), new ResizeVolumeRequest { SizeBytes = sizeBytes }, cancellationToken);
+        using var response = await SendAsync(HttpMethod.Patch, VolumePath(name), request, cancellationToken);
         return await ReadAsync<VolumeResource>(response, cancellationToken);
     }
 

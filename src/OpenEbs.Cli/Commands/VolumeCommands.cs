@@ -9,7 +9,7 @@ namespace OpenEbs.Cli.Commands;
 /// <summary>The commands on volumes.</summary>
 internal static class VolumeCommands
 {
-    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize() };
+    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set() };
 
     private static Argument<string> Name() => new("name") { Description = "The volume's name", HelpName = "NAME" };
 
@@ -122,8 +122,29 @@ internal static class VolumeCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var api = CommonOptions.Connect(parsed);
-            var volume = await Output.Progress.ShowAsync("Resizing", api.ResizeVolumeAsync(parsed.GetValue(name)!, parsed.GetValue(size), cancellationToken));
+            var volume = await Output.Progress.ShowAsync("Resizing", api.ChangeVolumeAsync(parsed.GetValue(name)!, new ChangeVolumeRequest { SizeBytes = parsed.GetValue(size) }, cancellationToken));
             ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, resized => new Text($"Volume {resized.Name} has {ByteSize.Format(resized.SizeBytes)} now.\n"));
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Set()
+    {
+        var name = Name();
+        var replicas = new Option<int?>("--replicas") { Description = "Number of replicas, 1 to 7, each on a pool of its own", CustomParser = result => CommonOptions.ParseNumber(result) };
+        var minInSync = new Option<int?>("--min-in-sync") { Description = "Fewest in-sync replicas with which it serves I/O", CustomParser = result => CommonOptions.ParseNumber(result) };
+        var command = new Command("set", "Change how many replicas a volume has; new ones are rebuilt in the background.") { name, replicas, minInSync };
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(replicas) is null && result.GetResult(minInSync) is null) result.AddError("nothing is asked for; give --replicas or --min-in-sync.");
+        });
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var request = new ChangeVolumeRequest { ReplicaCount = parsed.GetValue(replicas), MinInSync = parsed.GetValue(minInSync) };
+            var volume = await Output.Progress.ShowAsync("Asking the volume", api.ChangeVolumeAsync(parsed.GetValue(name)!, request, cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
             return (int)ExitCode.Ok;
         });
         return command;

@@ -28,6 +28,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     private readonly VolumeRecords _records;
     private readonly Registry _registry;
     private readonly VolumeLifecycle _lifecycle;
+    private readonly ReplicaScheduler _scheduler;
     private readonly TimeProvider _time;
     private readonly ILogger<ClusterGrain> _logger;
     private Task? _upkeep;
@@ -51,6 +52,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         _time = time;
         _logger = logger;
         _lifecycle = new VolumeLifecycle(_registry, GrainFactory, records, nodes, time, logger);
+        _scheduler = new ReplicaScheduler(_registry, GrainFactory, records, options.ReplacementDelay, time, logger);
     }
 
     public override Task OnActivateAsync(CancellationToken cancellationToken) => _registry.LoadAsync();
@@ -93,6 +95,27 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         return true;
     }
 
+    public async Task<VolumeView> SetReplicasAsync(string name, int replicas, int? minInSync)
+    {
+        if (!_registry.Current.Volumes.TryGetValue(name, out var registered) || registered.Stage == RegistrationStage.Deleting || await _records.Of(name).LoadAsync() is not (var record, _))
+            throw new VolumeNotFoundException($"There is no volume '{name}'.");
+        var old = VolumeViews.SpecOf(record);
+
+        // Who never chose gets the default of the new number.
+        var isDefault = old.MinInSync == (old with { MinInSync = null }).EffectiveMinInSync;
+        var spec = old with { Replicas = replicas, MinInSync = minInSync ?? (isDefault ? null : old.MinInSync) };
+        Validate(name, spec, "changed");
+        var pools = await TakeCensusAsync();
+        if (replicas > old.Replicas) PoolChoice.EnsureEnough(pools, name, replicas);
+        var volume = GrainFactory.GetGrain<IVolumeGrain>(name);
+        await volume.AttachAsync();
+        await GrainFactory.GetGrain<IVolumeControl>(name).SetWantedReplicasAsync(replicas, spec.EffectiveMinInSync);
+
+        // One a round, and the first at once.
+        await _scheduler.KeepAsync(name, pools);
+        return await volume.DescribeAsync();
+    }
+
     public Task<IReadOnlyList<string>> ListVolumeNamesAsync() =>
         Task.FromResult<IReadOnlyList<string>>([.. _registry.Current.Volumes.Keys.Order(StringComparer.Ordinal)]);
 
@@ -129,7 +152,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         return _upkeep = KeepOnceAsync();
     }
 
-    private static void Validate(string name, VolumeSpec spec)
+    private static void Validate(string name, VolumeSpec spec, string what = "created")
     {
         var problems = spec.Problems().ToList();
         if (!VolumeName.TryParse(name, out _))
@@ -137,18 +160,18 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
             problems.Insert(0, $"'{name}' is not a volume name; use 1 to {VolumeName.MaxLength} lower-case letters, digits, '-' or '.', starting and ending with a letter or digit");
         }
 
-        if (problems.Count > 0) throw new VolumeRequestInvalidException($"Volume '{name}' cannot be created: {string.Join("; ", problems)}.");
+        if (problems.Count > 0) throw new VolumeRequestInvalidException($"Volume '{name}' cannot be {what}: {string.Join("; ", problems)}.");
     }
 
     private async Task EnsureSameAsync(string name, RegisteredVolume existing, VolumeSpec spec)
     {
-        // The record knows the current size, the registration the one it was created with: asking for either asks for this volume.
-        var size = (await _records.Of(name).LoadAsync())?.Record.SizeBytes ?? existing.Spec.SizeBytes;
+        // The record knows what it is now, the registration what it was created as: asking for either asks for this volume.
         var wanted = Normalize(spec);
         var created = Normalize(existing.Spec);
-        if (wanted == created || wanted == created with { SizeBytes = size }) return;
+        var current = await _records.Of(name).LoadAsync() is var (record, _) ? VolumeViews.SpecOf(record) : created;
+        if (wanted == created || wanted == current || wanted == created with { SizeBytes = current.SizeBytes }) return;
         throw new VolumeAlreadyExistsException(
-            $"Volume '{name}' exists with another spec: it is {Text(created with { SizeBytes = size })}, asked for was {Text(wanted)}. Choose another name, or ask for the same.");
+            $"Volume '{name}' exists with another spec: it is {Text(current)}, asked for was {Text(wanted)}. Choose another name, or ask for the same.");
 
         static VolumeSpec Normalize(VolumeSpec spec) => spec with { MinInSync = spec.EffectiveMinInSync };
         static string Text(VolumeSpec spec) =>
@@ -219,14 +242,18 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
 
     private async Task KeepOnceAsync()
     {
-        await TakeCensusAsync();
+        var pools = await TakeCensusAsync();
         foreach (var (name, volume) in _registry.Current.Volumes.ToList())
         {
             try
             {
                 if (volume.Stage == RegistrationStage.Creating) await _lifecycle.FinishCreateAsync(name);
                 else if (volume.Stage == RegistrationStage.Deleting) await _lifecycle.FinishDeleteAsync(name);
-                else await _lifecycle.KeepOpenAsync(name, volume);
+                else
+                {
+                    await _lifecycle.KeepOpenAsync(name, volume);
+                    await _scheduler.KeepAsync(name, pools);
+                }
             }
             catch (Exception failure)
             {

@@ -73,7 +73,7 @@ internal sealed partial class VolumeLifecycle(Registry registry, IGrainFactory g
     {
         if (!registry.Current.Volumes.TryGetValue(name, out var volume) || volume.Stage != RegistrationStage.Deleting) return;
         var record = await records.Of(name).LoadAsync();
-        var replicas = volume.Replicas.Concat(record?.Record.Replicas.Select(replica => new RegisteredReplica(replica.Pool, replica.Id)) ?? []).Distinct().ToList();
+        var replicas = volume.Replicas.Concat(record?.Record.Replicas.Concat(record.Value.Record.Leaving).Select(replica => new RegisteredReplica(replica.Pool, replica.Id)) ?? []).Distinct().ToList();
         await grains.GetGrain<IVolumeGrain>(name).DeleteAsync();
 
         // First remembered, then removed: a crash in between leaves only a removal that finds nothing.

@@ -45,4 +45,7 @@ public sealed record OpenEbsSiloOptions
 
     /// <summary>How often the cluster makes sure that every volume is open and nothing is left half created or half deleted.</summary>
     public TimeSpan KeepInterval { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>How long a replica may be lost before a new one takes its place, on another pool.</summary>
+    public TimeSpan ReplacementDelay { get; init; } = TimeSpan.FromMinutes(10);
 }

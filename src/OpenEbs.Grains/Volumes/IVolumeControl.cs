@@ -10,6 +10,23 @@ internal interface IVolumeControl : IGrainWithStringKey
     [Alias("KeepOpen"), ResponseTimeout("00:00:10")]
     ValueTask KeepOpenAsync();
 
+    /// <summary>Gives the volume one more replica, on a pool that has none of it; it is rebuilt from the others.</summary>
+    /// <returns>Its id.</returns>
+    [Alias("AddReplica"), ResponseTimeout("00:00:30")]
+    ValueTask<string> AddReplicaAsync(string pool);
+
+    /// <summary>Takes a replica from the volume for good. False when the volume cannot do without it now.</summary>
+    [Alias("RemoveReplica"), ResponseTimeout("00:00:30")]
+    ValueTask<bool> RemoveReplicaAsync(string replicaId);
+
+    /// <summary>Somebody has taken on to delete the files of these replicas, which were removed.</summary>
+    [Alias("ForgetReplicas"), ResponseTimeout("00:00:30")]
+    ValueTask ForgetReplicasAsync(IReadOnlyList<string> replicaIds);
+
+    /// <summary>How many replicas the volume is to have, and how many must be in sync for it to serve.</summary>
+    [Alias("SetWantedReplicas"), ResponseTimeout("00:00:30")]
+    ValueTask SetWantedReplicasAsync(int replicas, int minInSync);
+
     /// <summary>Flushes, closes and deactivates. I/O that waits is answered with <see cref="IoStatus.Fenced"/>.</summary>
     [Alias("StepDown"), ResponseTimeout("00:00:30")]
     ValueTask StepDownAsync();

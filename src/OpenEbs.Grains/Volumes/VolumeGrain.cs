@@ -216,6 +216,18 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         return ValueTask.CompletedTask;
     }
 
+    public async ValueTask<string> AddReplicaAsync(string pool) => await Coordinator.Members.AddAsync(pool);
+
+    public async ValueTask<bool> RemoveReplicaAsync(string replicaId) => await Coordinator.Members.RemoveAsync(replicaId);
+
+    public async ValueTask ForgetReplicasAsync(IReadOnlyList<string> replicaIds) => await Coordinator.Members.ForgetAsync(replicaIds);
+
+    public async ValueTask SetWantedReplicasAsync(int replicas, int minInSync)
+    {
+        await Coordinator.Members.SetWantedAsync(replicas, minInSync);
+        LogWanted(_name, replicas, minInSync);
+    }
+
     public async ValueTask StepDownAsync() => await (_stepDown ??= StepDownOnceAsync());
 
     /// <summary>Migrates (with nothing to carry along) rather than deactivates: silos that still think the volume is here are then sent on, and do not bring it back here.
@@ -334,6 +346,9 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     [LoggerMessage(1004, LogLevel.Information, "Volume {Volume}: resized from {OldSizeBytes} to {NewSizeBytes} bytes")]
     private partial void LogResized(string volume, long oldSizeBytes, long newSizeBytes);
+
+    [LoggerMessage(1007, LogLevel.Information, "Volume {Volume}: is to have {Replicas} replicas and to serve with {MinInSync}")]
+    private partial void LogWanted(string volume, int replicas, int minInSync);
 
     [LoggerMessage(1005, LogLevel.Warning, "Volume {Volume}: its record cannot be read, trying again: {Reason}")]
     private partial void LogRecordUnreadable(string volume, string reason);

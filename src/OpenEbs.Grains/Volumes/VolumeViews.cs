@@ -30,7 +30,7 @@ internal static class VolumeViews
             Name = name,
             Uid = record?.Uid ?? Guid.Empty,
             Spec = record is null ? new VolumeSpec { SizeBytes = 0 } : SpecOf(record),
-            State = StateOf(snapshot.State, replicas),
+            State = StateOf(snapshot.State, replicas, record?.EffectiveReplicas ?? 0),
             Epoch = record?.Epoch ?? 0,
             Coordinator = coordinator,
             TargetName = TargetPrefix + name,
@@ -73,7 +73,7 @@ internal static class VolumeViews
     public static VolumeSpec SpecOf(VolumeRecord record) => new()
     {
         SizeBytes = record.SizeBytes,
-        Replicas = record.Replicas.Count,
+        Replicas = record.EffectiveReplicas,
         BlockLength = record.BlockLength,
         WriteCache = record.WriteCache,
         MinInSync = record.MinInSync,
@@ -91,10 +91,10 @@ internal static class VolumeViews
         _ => throw new ArgumentOutOfRangeException(nameof(standing), standing, "Unknown standing of a replica."),
     };
 
-    private static VolumeState StateOf(CoordinatorState state, List<ReplicaView> replicas) => state switch
+    private static VolumeState StateOf(CoordinatorState state, List<ReplicaView> replicas, int wanted) => state switch
     {
         CoordinatorState.Opening or CoordinatorState.Fenced => VolumeState.Opening,
-        CoordinatorState.Serving => replicas.TrueForAll(replica => replica.State == ReplicaState.InSync) ? VolumeState.Healthy : VolumeState.Degraded,
+        CoordinatorState.Serving => replicas.Count(replica => replica.State == ReplicaState.InSync) >= wanted ? VolumeState.Healthy : VolumeState.Degraded,
         CoordinatorState.Frozen => VolumeState.Frozen,
         CoordinatorState.Gone => VolumeState.Deleting,
         _ => throw new ArgumentOutOfRangeException(nameof(state), state, "Unknown state of a coordinator."),

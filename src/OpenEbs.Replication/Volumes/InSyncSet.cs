@@ -11,7 +11,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
     /// <summary>Brings a replica back, for as long as it takes.</summary>
     public async Task RejoinAsync(ReplicaLink link)
     {
-        if (link.Rejoining) return;
+        if (link.Rejoining || link.IsRetired) return;
         link.Rejoining = true;
         try
         {
@@ -26,7 +26,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
             link.Rejoining = false;
         }
 
-        if (!context.IsStopped && (link.State == LinkState.Down || link.Standing != ReplicaStanding.InSync)) _ = RejoinAsync(link);
+        if (!context.IsStopped && !link.IsRetired && (link.State == LinkState.Down || link.Standing != ReplicaStanding.InSync)) _ = RejoinAsync(link);
     }
 
     /// <summary>Asks every live replica what it occupies. Opening again at the same epoch changes nothing.</summary>
@@ -97,11 +97,11 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
     }
 
     /// <summary>While too few others are live, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.</summary>
-    private bool MayLeave(ReplicaLink link)
-    {
-        var others = context.Links.Count(l => l != link && l.State == LinkState.Live && l.Standing == ReplicaStanding.InSync);
-        return link.State == LinkState.Down && others >= Math.Max(1, context.Keeper.Record!.MinInSync);
-    }
+    private bool MayLeave(ReplicaLink link) => link.State == LinkState.Down && CanDoWithout(link);
+
+    /// <summary>Whether enough others have everything acknowledged and can be reached.</summary>
+    public bool CanDoWithout(ReplicaLink link) =>
+        context.Links.Count(l => l != link && context.IsCurrent(l)) >= Math.Max(1, context.Keeper.Record!.MinInSync);
 
     /// <summary>Takes a replica that cannot be reached out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
     private async Task DropAsync(ReplicaLink link)
@@ -114,8 +114,8 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
             // Asked again before every attempt: while the record could not be written the replica may have returned, and the others may have gone.
             if (!context.Faults.DropWithoutRecord)
             {
-                await context.Keeper.ChangeAsync(record => MayLeave(link) ? record.With(link.Entry.Id, ReplicaStanding.Faulted, reason) : record, context.Stopped);
-                if (context.Keeper.Record!.StandingOf(link.Entry.Id) == ReplicaStanding.InSync) return;
+                await context.Keeper.ChangeAsync(record => MayLeave(link) ? record.With(link.Entry.Id, ReplicaStanding.Faulted, reason, context.UtcNow) : record, context.Stopped);
+                if (context.Keeper.Record!.Find(link.Entry.Id)?.Standing == ReplicaStanding.InSync) return;
             }
 
             LogDropped(link.Entry.Id, reason);

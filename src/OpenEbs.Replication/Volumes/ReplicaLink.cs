@@ -32,8 +32,6 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     private readonly Queue<LinkStep> _steps = new();
     private int _life;
     private bool _pumping;
-    private bool _flushing;
-    private long _flushWanted;
     private long _stepNumber;
     private Task? _renewal;
 
@@ -56,6 +54,12 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
     /// <summary>A <see cref="ReplicaRejoin"/> is at work on it.</summary>
     public bool Rejoining { get; set; }
+
+    /// <summary>It was removed from the volume: it never comes back.</summary>
+    public bool IsRetired { get; private set; }
+
+    /// <summary>Stands for it in masks of replicas.</summary>
+    public long Bit { get; } = context.FreeBit();
 
     public bool MustAcknowledge => Standing == ReplicaStanding.InSync || Joining;
 
@@ -85,7 +89,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     public long InFlightSince { get; private set; }
 
     /// <summary>Time stamp of the unanswered flush; 0 when there is none.</summary>
-    public long FlushSince { get; private set; }
+    public long FlushSince => Flusher.Since;
 
     /// <summary>Time stamp of the unanswered request for a lease; 0 when there is none.</summary>
     public long RenewalSince { get; private set; }
@@ -103,6 +107,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     /// <summary>Operations after <paramref name="lastSeq"/>, which the replica has, flow from now on.</summary>
     public void GoLive(long lastSeq, long durableSeq)
     {
+        if (IsRetired) return;
         State = LinkState.Live;
         NextSeq = lastSeq + 1;
         AckedSeq = lastSeq;
@@ -126,6 +131,15 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         owner.OnDown(this);
     }
 
+    /// <summary>The record no longer lists it.</summary>
+    public void Retire()
+    {
+        IsRetired = true;
+        JoinUnsettled = Joining = false;
+        Standing = ReplicaStanding.Faulted;
+        GoDown("it was removed from the volume");
+    }
+
     /// <summary>Sends what there is to send.</summary>
     public void Kick()
     {
@@ -135,13 +149,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     }
 
     /// <summary>Makes the replica flush until everything up to <paramref name="seq"/> is durable there.</summary>
-    public void Flush(long seq)
-    {
-        _flushWanted = Math.Max(_flushWanted, seq);
-        if (State != LinkState.Live || _flushing || !NeedsFlush) return;
-        _flushing = true;
-        _ = FlushLoopAsync(_life);
-    }
+    public void Flush(long seq) => Flusher.Flush(seq);
 
     /// <summary>Asks for a new lease; concurrent callers share one request.</summary>
     public Task RenewLeaseAsync()
@@ -215,17 +223,17 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         return false;
     }
 
-    /// <summary>Something wanted is not durable, and a flush now would make more durable.</summary>
-    private bool NeedsFlush => _flushWanted > DurableSeq && AckedSeq > DurableSeq;
+    private LinkFlusher Flusher => field ??= new LinkFlusher(context, owner, this);
 
     private bool HasWork => NextSeq <= context.Log.LastSeq || _steps.Count > 0;
 
     private void EndLife()
     {
         _life++;
-        _pumping = _flushing = false;
+        _pumping = false;
+        Flusher.EndLife();
         _renewal = null;
-        InFlightSince = FlushSince = RenewalSince = 0;
+        InFlightSince = RenewalSince = 0;
         LeaseUntil = 0;
         while (_steps.TryDequeue(out var step)) step.Reply.TrySetCanceled(CancellationToken.None);
     }
@@ -291,7 +299,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         else
         {
             owner.OnProgress();
-            Flush(_flushWanted);
+            Flusher.FlushMore();
         }
     }
 
@@ -330,47 +338,6 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         }
     }
 
-    private async Task FlushLoopAsync(int life)
-    {
-        try
-        {
-            // Only the first round is surely for the command that started this.
-            for (var cause = ReplicaTraces.Cause; life == _life && NeedsFlush && !context.IsStopped; cause = null)
-            {
-                using var span = ReplicaTraces.Start("replica flush", cause, Entry);
-                var sentAt = FlushSince = context.Now;
-                var reply = await Channel.FlushAsync(context.Epoch, Incarnation, context.CommitSeq, flush: true);
-                if (life != _life) return;
-                FlushSince = 0;
-                Instruments.OnFlush(sentAt);
-                if (!Accept(reply, sentAt)) return;
-                owner.OnProgress();
-            }
-        }
-        catch (OperationCanceledException) when (context.IsStopped)
-        {
-        }
-        catch (Exception e) when (life == _life)
-        {
-            // The next request for a flush tries again; a replica that keeps failing goes down by its appends or by the watch.
-            if (NoteFailure(e.Message)) _ = RetryFlushAsync(life);
-        }
-        finally
-        {
-            if (life == _life)
-            {
-                _flushing = false;
-                FlushSince = 0;
-            }
-        }
-    }
-
-    private async Task RetryFlushAsync(int life)
-    {
-        await Task.Delay(context.Options.RetryDelay, context.Time, CancellationToken.None);
-        if (life == _life && !context.IsStopped) Flush(_flushWanted);
-    }
-
     private async Task RenewAsync(int life)
     {
         var sentAt = RenewalSince = context.Now;
@@ -387,14 +354,5 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         {
             if (life == _life) RenewalSince = 0;
         }
-    }
-
-    private sealed class LinkStep(long afterSeq, Func<ValueTask<RebuildReply>> send)
-    {
-        public long AfterSeq { get; } = afterSeq;
-
-        public Func<ValueTask<RebuildReply>> Send { get; } = send;
-
-        public TaskCompletionSource<RebuildReply> Reply { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 }

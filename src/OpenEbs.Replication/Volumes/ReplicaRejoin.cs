@@ -42,7 +42,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         var delay = context.Options.AwayDelay;
         try
         {
-            while (!context.IsStopped && !(link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync))
+            while (!context.IsStopped && !link.IsRetired && !(link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync))
             {
                 if (link.Channel.Obstacle is { } obstacle)
                 {
@@ -80,7 +80,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
     private async Task<bool> BringLevelAsync()
     {
         // Only a replica that the record never listed as created may start empty: an absent one that was created is lost and must be rebuilt knowingly.
-        var opened = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created || link.Standing != ReplicaStanding.InSync, link.NextStepNumber()));
+        var opened = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: context.Keeper.Record!.Find(link.Entry.Id) is not { Created: true } || link.Standing != ReplicaStanding.InSync, link.NextStepNumber()));
         if (opened.Outcome == ReplicaOutcome.StaleEpoch)
         {
             owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");
@@ -284,7 +284,8 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
 
     private async Task SetStandingAsync(ReplicaStanding standing, string reason)
     {
-        await context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, standing, reason), context.Stopped);
+        await context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, standing, reason, context.UtcNow), context.Stopped);
+        if (link.IsRetired || context.Keeper.Record!.Find(link.Entry.Id) is null) throw new IOException("it was removed from the volume");
         link.Standing = standing;
         owner.OnProgress();
     }

@@ -24,7 +24,8 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
     /// <summary>Fires when this coordinator ends.</summary>
     public CancellationToken Stopped => _stop.Token;
 
-    public List<ReplicaLink> Links { get; } = [];
+    /// <summary>Replaced, never changed, when a replica comes or goes: whoever is going through it is not disturbed.</summary>
+    public ReplicaLink[] Links { get; private set; } = [];
 
     public RangeLocks Ranges { get; } = new();
 
@@ -44,7 +45,16 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
 
     public long Now => Time.GetTimestamp();
 
+    public DateTimeOffset UtcNow => Time.GetUtcNow();
+
     public void Stop() => _stop.Cancel();
+
+    public void Add(ReplicaLink link) => Links = [.. Links, link];
+
+    public void Remove(ReplicaLink link) => Links = [.. Links.Where(l => l != link)];
+
+    /// <summary>A bit that no present replica has in masks of replicas.</summary>
+    public long FreeBit() => Enumerable.Range(0, 64).Select(i => 1L << i).First(bit => Links.All(l => l.Bit != bit));
 
     public long Ticks(TimeSpan duration) => (long)(duration.TotalSeconds * Time.TimestampFrequency);
 

@@ -60,9 +60,13 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _order = new WriteOrder(_context, Watch);
         _writes = new VolumeWrites(_context, _reads, _order, Watch);
         _inSync = new InSyncSet(_context, _reads, this);
+        Members = new ReplicaMembership(_context, _inSync, this, connect, () => _opened && !_context.IsStopped);
     }
 
     public CoordinatorState State { get; private set; }
+
+    /// <summary>Which replicas the volume has.</summary>
+    public ReplicaMembership Members { get; }
 
     /// <summary>Begins to open the volume; I/O given meanwhile waits.</summary>
     public void Start() => _ = OpenAsync();
@@ -240,7 +244,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
                 return;
             }
 
-            foreach (var entry in record.Replicas) _context.Links.Add(new ReplicaLink(_context, this, entry, _connect(entry)));
+            foreach (var entry in record.Replicas) _context.Add(new ReplicaLink(_context, this, entry, _connect(entry)));
             _opening = new VolumeOpening(_context, this);
             Watch();
             await _opening.RunAsync();

@@ -185,8 +185,8 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
             record =>
             {
                 if (lost && record.DataLossCount < losses) record = record with { DataLossCount = losses };
-                foreach (var responder in responders) record = record.With(responder.Link.Entry.Id, ReplicaStanding.InSync, "");
-                foreach (var (id, reason) in reasons) record = record.With(id, ReplicaStanding.Faulted, reason);
+                foreach (var responder in responders) record = record.With(responder.Link.Entry.Id, ReplicaStanding.InSync, "", context.UtcNow);
+                foreach (var (id, reason) in reasons) record = record.With(id, ReplicaStanding.Faulted, reason, context.UtcNow);
                 return record;
             },
             context.Stopped);

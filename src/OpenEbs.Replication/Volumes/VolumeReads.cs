@@ -99,7 +99,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
                     break;
                 case ReplicaOutcome.BadBlock:
                     detail = reply.Reason;
-                    bad |= 1L << context.Links.IndexOf(from);
+                    bad |= from.Bit;
                     break;
                 case ReplicaOutcome.StaleEpoch:
                     owner.OnFenced($"replica {from.Entry.Id} has seen a higher epoch");
@@ -138,9 +138,9 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     /// <summary>Whether all in-sync replicas, and those that may be in sync already, are among those in the mask, and there is at least one.</summary>
     private bool HasAnswered(long mask)
     {
-        for (var i = 0; i < context.Links.Count; i++)
+        foreach (var link in context.Links)
         {
-            if ((context.Links[i].Standing == ReplicaStanding.InSync || context.Links[i].JoinUnsettled) && (mask & (1L << i)) == 0) return false;
+            if ((link.Standing == ReplicaStanding.InSync || link.JoinUnsettled) && (mask & link.Bit) == 0) return false;
         }
 
         return mask != 0;
@@ -196,10 +196,9 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     private ReplicaLink? Choose(long block, long excluded, ReplicaLink? except)
     {
         var (count, isLocal, quickest) = (0, false, long.MaxValue);
-        for (var i = 0; i < context.Links.Count; i++)
+        foreach (var link in context.Links)
         {
-            if (!MayRead(i, excluded, except)) continue;
-            var link = context.Links[i];
+            if (!MayRead(link, excluded, except)) continue;
             if (link.Channel.IsLocal && !isLocal) (count, isLocal, quickest) = (0, true, long.MaxValue);
             if (link.Channel.IsLocal != isLocal) continue;
             count++;
@@ -210,10 +209,9 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         ReplicaLink? best = null;
         var turn = isLocal ? 0 : (int)((block >> PartBits) % count);
         var limit = (2 * quickest) + context.Ticks(SlowBy);
-        for (var i = 0; i < context.Links.Count; i++)
+        foreach (var link in context.Links)
         {
-            var link = context.Links[i];
-            if (link.Channel.IsLocal != isLocal || !MayRead(i, excluded, except)) continue;
+            if (link.Channel.IsLocal != isLocal || !MayRead(link, excluded, except)) continue;
             var isItsTurn = turn-- == 0;
             if (isItsTurn && link.ReadTicks <= limit) return link;
 
@@ -225,11 +223,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return best;
     }
 
-    private bool MayRead(int index, long excluded, ReplicaLink? except)
-    {
-        var link = context.Links[index];
-        return link != except && context.IsCurrent(link) && (excluded & (1L << index)) == 0;
-    }
+    private bool MayRead(ReplicaLink link, long excluded, ReplicaLink? except) => link != except && context.IsCurrent(link) && (excluded & link.Bit) == 0;
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(ReadReply? Reply, ReplicaLink From)> AskAsync(ReplicaLink link, long block, int blockCount, long excluded)
@@ -275,7 +269,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         try
         {
             await range.GrantedAsync();
-            var good = await ReadAsync(block, 1, context.Now + context.Ticks(context.Options.ReplicaTimeout), 1L << context.Links.IndexOf(link));
+            var good = await ReadAsync(block, 1, context.Now + context.Ticks(context.Options.ReplicaTimeout), link.Bit);
             good.Data?.Dispose();
         }
         finally
@@ -287,20 +281,20 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     /// <summary>Rewrites the blocks on the replicas that had a bad one. The caller's range keeps writes away meanwhile.</summary>
     private async Task RepairAsync(long bad, long block, int blockCount, Memory<byte> data)
     {
-        for (var i = 0; i < context.Links.Count; i++)
+        foreach (var link in context.Links)
         {
-            if ((bad & (1L << i)) == 0 || context.Links[i].State != LinkState.Live) continue;
+            if ((bad & link.Bit) == 0 || link.State != LinkState.Live) continue;
             try
             {
                 // A copy of its own: the caller hands the data on while the request may still be on its way.
                 var good = data[..(blockCount * VolumeBlocks.BlockBytes)].ToArray();
                 var operation = new StoreOperation(OperationKind.Write, block, blockCount, good, ReplicaRejoin.Checksums(good));
-                await ReplicaRejoin.SendCopyAsync(context, context.Links[i], operation, null, repair: true);
-                LogRepaired(block, blockCount, context.Links[i].Entry.Id);
+                await ReplicaRejoin.SendCopyAsync(context, link, operation, null, repair: true);
+                LogRepaired(block, blockCount, link.Entry.Id);
             }
             catch (Exception e) when (e is IOException or OperationCanceledException)
             {
-                LogNotRepaired(block, blockCount, context.Links[i].Entry.Id, e.Message);
+                LogNotRepaired(block, blockCount, link.Entry.Id, e.Message);
             }
         }
     }

@@ -14,7 +14,8 @@ public enum ReplicaStanding
 /// <param name="Standing">Whether it has every acknowledged write.</param>
 /// <param name="Created">False until the replica's directory exists for certain; an absent replica that was created is a lost one, never an empty one.</param>
 /// <param name="Reason">For people, why it is not in sync.</param>
-public sealed record ReplicaEntry(string Id, string Pool, ReplicaStanding Standing, bool Created, string Reason = "");
+/// <param name="OutSince">Since when it has not been in sync; null when it is.</param>
+public sealed record ReplicaEntry(string Id, string Pool, ReplicaStanding Standing, bool Created, string Reason = "", DateTimeOffset? OutSince = null);
 
 /// <summary>What the metadata store holds of a volume (design section 4). Written by compare-and-swap on every change of membership, never per I/O. Immutable: a change is a new record.</summary>
 public sealed record VolumeRecord
@@ -33,19 +34,31 @@ public sealed record VolumeRecord
     public long Epoch { get; init; }
     public required IReadOnlyList<ReplicaEntry> Replicas { get; init; }
 
+    /// <summary>How many replicas the user wants; null while that is as many as there are.</summary>
+    public int? WantedReplicas { get; init; }
+
+    /// <summary>Number of the next replica that is added; 0 while there are only the first ones. A number is never used twice, so that files of a replica that was removed are never taken for
+    /// those of another.</summary>
+    public int NextReplicaNumber { get; init; }
+
+    /// <summary>Replicas that were removed from the volume and whose files the cluster has yet to take care of.</summary>
+    public IReadOnlyList<ReplicaEntry> Leaving { get; init; } = [];
+
     /// <summary>How often acknowledged, unflushed writes may have been lost.</summary>
     public long DataLossCount { get; init; }
     public bool Deleting { get; init; }
 
     public int InSyncCount => Replicas.Count(r => r.Standing == ReplicaStanding.InSync);
 
-    public ReplicaStanding StandingOf(string replicaId) => Replicas.First(r => r.Id == replicaId).Standing;
+    public int EffectiveReplicas => WantedReplicas ?? Replicas.Count;
 
-    /// <summary>The record with one replica's standing changed; the same record when nothing changes.</summary>
-    public VolumeRecord With(string replicaId, ReplicaStanding standing, string reason)
+    public ReplicaEntry? Find(string replicaId) => Replicas.FirstOrDefault(r => r.Id == replicaId);
+
+    /// <summary>The record with one replica's standing changed; the same record when nothing changes, or the volume has no such replica any more.</summary>
+    public VolumeRecord With(string replicaId, ReplicaStanding standing, string reason, DateTimeOffset now)
     {
-        var old = Replicas.First(r => r.Id == replicaId);
-        var changed = old with { Standing = standing, Reason = reason, Created = true };
+        if (Find(replicaId) is not { } old) return this;
+        var changed = old with { Standing = standing, Reason = reason, Created = true, OutSince = standing == ReplicaStanding.InSync ? null : old.OutSince ?? now };
         return old == changed ? this : this with { Replicas = [.. Replicas.Select(r => r.Id == replicaId ? changed : r)] };
     }
 }

@@ -27,6 +27,12 @@ internal static class DevCommand
             DefaultValueFactory = _ => TimeSpan.FromSeconds(5),
             CustomParser = CommandOptions.ParseDuration,
         };
+        var replacementDelay = new Option<TimeSpan>("--replacement-delay")
+        {
+            Description = "How long a replica may be lost before a new one takes its place on another pool",
+            DefaultValueFactory = _ => TimeSpan.FromMinutes(10),
+            CustomParser = CommandOptions.ParseDuration,
+        };
         var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommandOptions.ParseNumber };
         var logLevel = CommandOptions.LogLevel();
@@ -40,7 +46,7 @@ internal static class DevCommand
 
         var command = new Command("dev", "Run a whole cluster on this machine: nothing to install, nothing to configure.")
         {
-            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, noDemo, blockSize, logLevel,
+            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, noDemo, blockSize, logLevel,
         };
         command.SetAction((parsed, cancellationToken) => DevCluster.RunAsync(
             new DevOptions
@@ -53,6 +59,7 @@ internal static class DevCommand
                 Nodes = parsed.GetValue(nodes),
                 PoolsPerNode = parsed.GetValue(pools) ?? (parsed.GetValue(nodes) == 1 ? 3 : 1),
                 RestartDelay = parsed.GetValue(restartDelay),
+                ReplacementDelay = parsed.GetValue(replacementDelay),
                 Demo = !parsed.GetValue(noDemo),
                 BlockLength = parsed.GetValue(blockSize),
                 LogLevel = parsed.GetValue(logLevel),

@@ -74,6 +74,10 @@ internal sealed class NodeOptions
     /// <summary>The cluster's metadata store.</summary>
     public MetadataOptions Metadata { get; set; } = new();
 
+    /// <summary>How long a replica may be lost before a new one takes its place on another pool, such as 10m; 0 for at once. The same on all nodes with the role control.</summary>
+    /// <value>10m</value>
+    public string ReplacementDelay { get; set; } = "10m";
+
     /// <summary>Share of SCSI commands that are traced when OTEL_EXPORTER_OTLP_ENDPOINT is set, 0 to 1.</summary>
     /// <value>0.01</value>
     public double TraceRatio { get; set; } = 0.01;

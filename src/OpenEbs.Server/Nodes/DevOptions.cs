@@ -1,5 +1,6 @@
 using System.Globalization;
 using OpenEbs.Server.Configuration;
+using OpenEbs.Units;
 
 namespace OpenEbs.Server.Nodes;
 
@@ -14,6 +15,7 @@ internal sealed record DevOptions
     public required int Nodes { get; init; }
     public required int PoolsPerNode { get; init; }
     public required TimeSpan RestartDelay { get; init; }
+    public required TimeSpan ReplacementDelay { get; init; }
 
     /// <summary>Create a volume named demo when there is none.</summary>
     public required bool Demo { get; init; }
@@ -32,6 +34,7 @@ internal sealed record DevOptions
         OrleansGatewayPort = OrleansGatewayPort + index,
         IscsiPort = IscsiPort + index,
         HttpPort = HttpPort + index,
+        ReplacementDelay = Duration.Format(ReplacementDelay),
         Pools = [.. Enumerable.Range(index * PoolsPerNode + 1, PoolsPerNode).Select(number => new PoolOptions
         {
             Id = string.Create(CultureInfo.InvariantCulture, $"pool-{number}"),

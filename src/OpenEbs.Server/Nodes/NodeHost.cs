@@ -113,6 +113,7 @@ internal static class NodeHost
             HttpAddress = PortalGroup.HttpAddressOf(options),
             Roles = [.. Enum.GetValues<NodeRole>().Where(options.HasRole).Select(role => role.ToString().ToLowerInvariant())],
             Version = ProgramVersion.Text,
+            ReplacementDelay = Duration.TryParse(options.ReplacementDelay, out var delay) ? delay : throw new InvalidOperationException("The options were not validated."),
             SentinelPort = options.EffectiveSentinelPort is 0 ? null : options.EffectiveSentinelPort,
         });
         if (options.HasRole(NodeRole.Control)) silo.AddDashboard(dashboard => dashboard.HideTrace = true);

@@ -45,8 +45,8 @@ internal static class VolumeApi
             .WithDescription("Idempotent: 201 when the volume is new, 200 when it exists with the same spec, 409 when it exists with another one.")
             .Produces<VolumeResource>(StatusCodes.Status201Created).Produces<VolumeResource>()
             .ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status409Conflict, Problem);
-        volumes.MapPatch("{name}", ResizeAsync).WithName("ResizeVolume").WithSummary("Resizes a volume.")
-            .WithDescription("Initiators are told by a unit attention; they may have to rescan the device.")
+        volumes.MapPatch("{name}", ChangeAsync).WithName("ChangeVolume").WithSummary("Changes a volume's size or replicas.")
+            .WithDescription("Initiators are told of a new size by a unit attention; they may have to rescan the device. Replicas are added and removed in the background.")
             .Produces<VolumeResource>().ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status404NotFound, Problem);
         volumes.MapDelete("{name}", DeleteAsync).WithName("DeleteVolume").WithSummary("Deletes a volume and all its data.")
             .Produces(StatusCodes.Status204NoContent).ProducesProblem(StatusCodes.Status404NotFound, Problem);
@@ -87,13 +87,17 @@ internal static class VolumeApi
         return existed ? Results.Ok(volume) : Results.Created($"/api/v1/volumes/{volume.Name}", volume);
     }
 
-    private static async Task<IResult> ResizeAsync(string name, [FromBody] ResizeVolumeRequest request, IGrainFactory grains)
+    private static async Task<IResult> ChangeAsync(string name, [FromBody] ChangeVolumeRequest request, IGrainFactory grains)
     {
         if (!VolumeName.TryParse(name, out _)) return RestProblems.NotFound(name);
-        var problems = new VolumeSpec { SizeBytes = request.SizeBytes }.Problems().ToList();
-        if (problems.Count > 0) return RestProblems.Invalid(problems);
+        if (request is { SizeBytes: null, ReplicaCount: null, MinInSync: null }) return RestProblems.Invalid(["nothing is asked for; give sizeBytes, replicaCount or minInSync"]);
         var volume = grains.GetGrain<IVolumeGrain>(name);
-        await volume.ResizeAsync(request.SizeBytes);
+        var old = (await volume.DescribeAsync()).Spec;
+        var changed = old with { SizeBytes = request.SizeBytes ?? old.SizeBytes, Replicas = request.ReplicaCount ?? old.Replicas, MinInSync = request.MinInSync };
+        var problems = changed.Problems().ToList();
+        if (problems.Count > 0) return RestProblems.Invalid(problems);
+        if (request.SizeBytes is { } sizeBytes) await volume.ResizeAsync(sizeBytes);
+        if (request is { ReplicaCount: not null } or { MinInSync: not null }) await Cluster(grains).SetReplicasAsync(name, changed.Replicas, request.MinInSync);
         return Results.Ok((await volume.DescribeAsync()).ToResource());
     }
 

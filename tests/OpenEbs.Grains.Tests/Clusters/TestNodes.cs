@@ -28,7 +28,7 @@ internal sealed class TestNodes : IAsyncDisposable
 
     public IClusterGrain Registry => Cluster.Client.GetGrain<IClusterGrain>(0);
 
-    public static async Task<TestNodes> StartAsync(short count, bool distributedDirectory = false, int poolsPerNode = 1, bool inMemory = false)
+    public static async Task<TestNodes> StartAsync(short count, bool distributedDirectory = false, int poolsPerNode = 1, bool inMemory = false, TimeSpan? replacementDelay = null)
     {
         var builder = new InProcessTestClusterBuilder(count);
 #pragma warning disable ORLEANSEXP003
@@ -49,6 +49,7 @@ internal sealed class TestNodes : IAsyncDisposable
                 Version = "test",
                 ExitWhenDeclaredDead = false,
                 KeepInterval = TimeSpan.FromSeconds(1),
+                ReplacementDelay = replacementDelay ?? TimeSpan.FromMinutes(10),
                 Connections = new VolumeConnectionOptions { ReportInterval = TimeSpan.FromSeconds(1) },
             });
             silo.Services.AddKeyedSingleton<IGrainStorage>(OpenEbsSiloBuilderExtensions.StorageName, metadata);

@@ -15,9 +15,9 @@ public class ContractTests
 {
     [Theory]
     [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Write,WriteZeroes")]
-    [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes")]
+    [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,SetReplicas")]
     [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Copy,Delete,Flush,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
-    [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "KeepOpen,StepDown")]
+    [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,RemoveReplica,SetWantedReplicas,StepDown")]
     [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
     [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools")]
     public void Interface_KeepsItsAliases(Type contract, string alias, string methods)

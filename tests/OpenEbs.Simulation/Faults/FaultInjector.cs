@@ -14,6 +14,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
     private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(10);
     private readonly Dictionary<string, long> _counts = [];
     private bool _stopped;
+    private int _pools;
 
     public IReadOnlyDictionary<string, long> Counts => _counts;
 
@@ -161,9 +162,33 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
                 world.Network.Congest(replica.Host.Number);
                 Later(length, () => world.Network.Relieve(replica.Host.Number));
                 return true;
+            case FaultKind.AddReplica: return AddReplica(host);
+            case FaultKind.RemoveReplica: return RemoveReplica(replica);
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown fault.");
         }
+    }
+
+    private bool AddReplica(SimulatedHost host)
+    {
+        if (world.Records.Record.Replicas.Count > world.Settings.ReplicaCount + 1 || world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is not { } activation) return false;
+        var pool = $"pool-{host.Number}.{++_pools}";
+        activation.ChangeReplicas(async volume => await volume.AddReplicaAsync(pool));
+        return true;
+    }
+
+    private bool RemoveReplica(ReplicaHost replica)
+    {
+        var record = world.Records.Record;
+        if (record.Find(replica.Id) is null || record.Replicas.Count <= Math.Max(2, record.MinInSync)) return false;
+        if (world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is not { } activation) return false;
+        activation.ChangeReplicas(async volume =>
+        {
+            if (!await volume.RemoveReplicaAsync(replica.Id)) return;
+            replica.Delete();
+            await volume.ForgetReplicaAsync(replica.Id);
+        });
+        return true;
     }
 
     private bool KillReplica(ReplicaHost replica, TimeSpan length)
@@ -275,7 +300,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
     {
         var record = world.Records.Record;
         var block = random.Chance(0.7) ? (world.Settings.HotBegin + random.NextLong(world.Settings.HotSectors)) / 8 : random.NextLong(world.Settings.SectorCount / 8);
-        if (record.InSyncCount < 2 || record.Replicas.First(entry => entry.Id == replica.Id).Standing != ReplicaStanding.InSync) return false;
+        if (record.InSyncCount < 2 || record.Find(replica.Id)?.Standing != ReplicaStanding.InSync) return false;
         if (world.RottenBlocks.Keys.Any(rotten => rotten.Block == block && rotten.Replica != replica.Id)) return false;
 
         // Rot in the part of the log that is replayed at the next opening shortens the log of that replica. So only one replica per run is hit, and only where the others are needed to open the volume.

@@ -20,6 +20,12 @@ public interface IVolumeEndpoint
 
     ValueTask<VolumeIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> compareThenWrite, int lengthBytes, bool forceUnitAccess);
 
+    ValueTask<string> AddReplicaAsync(string pool);
+
+    ValueTask<bool> RemoveReplicaAsync(string replicaId);
+
+    ValueTask ForgetReplicaAsync(string replicaId);
+
     ValueTask CloseAsync();
 
     /// <summary>One line for the trace.</summary>

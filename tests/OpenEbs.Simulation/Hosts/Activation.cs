@@ -13,6 +13,7 @@ internal sealed class Activation
     /// <summary>Whoever waits for a process that dies is told after some time, as by a broken connection or the cluster's membership.</summary>
     private readonly List<Action> _callers = [];
     private int _runningCalls;
+    private int _replicaChanges;
 
     public Activation(World world, SimulatedHost host, int number)
     {
@@ -93,6 +94,29 @@ internal sealed class Activation
             _callers.Remove(lose);
         }
     }
+
+    /// <summary>A change of the volume's replicas is under way.</summary>
+    public bool IsChangingReplicas => _replicaChanges > 0 && !Process.IsDead;
+
+    /// <summary>Has it change the volume's replicas, sooner or later.</summary>
+    public void ChangeReplicas(Func<IVolumeEndpoint, Task> change) => Process.Start(async () =>
+    {
+        _runningCalls++;
+        _replicaChanges++;
+        try
+        {
+            await change(_volume);
+        }
+        catch (InvalidOperationException e)
+        {
+            _world.Log($"coordinator-{Number} does not change its replicas: {e.Message}");
+        }
+        finally
+        {
+            _runningCalls--;
+            _replicaChanges--;
+        }
+    });
 
     /// <summary>Deactivates it in order; then its process ends.</summary>
     public void Close()

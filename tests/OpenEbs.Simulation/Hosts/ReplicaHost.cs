@@ -36,7 +36,7 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
 
     public void Start()
     {
-        if (IsRunning || !host.IsUp) return;
+        if (IsRunning || IsDeleted || !host.IsUp) return;
         var process = world.CreateProcess($"replica-{id}", host);
         process.Killed = () =>
         {
@@ -78,6 +78,16 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
         disk.LosePower();
         Ledger.PowerLost = true;
         Ledger.PowerLostAt = world.History.NextMoment();
+    }
+
+    /// <summary>It is of no volume any more: its files are gone, and nobody starts it again.</summary>
+    public bool IsDeleted { get; private set; }
+
+    /// <inheritdoc cref="IsDeleted"/>
+    public void Delete()
+    {
+        IsDeleted = true;
+        Kill();
     }
 
     /// <summary>Stops the process as a planned shutdown does.</summary>

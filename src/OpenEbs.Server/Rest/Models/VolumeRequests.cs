@@ -28,10 +28,16 @@ public sealed record CreateVolumeRequest
     public double IoTimeoutSeconds { get; init; } = 60;
 }
 
-/// <summary>Changes a volume.</summary>
+/// <summary>Changes a volume: what is absent stays as it is.</summary>
 [JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
-public sealed record ResizeVolumeRequest
+public sealed record ChangeVolumeRequest
 {
     /// <summary>New size in bytes, a multiple of 4096; at least the present one.</summary>
-    public required long SizeBytes { get; init; }
+    public long? SizeBytes { get; init; }
+
+    /// <summary>New number of replicas, 1 to 7. New ones are rebuilt, and surplus ones removed, in the background.</summary>
+    public int? ReplicaCount { get; init; }
+
+    /// <summary>Fewest in-sync replicas with which the volume serves I/O.</summary>
+    public int? MinInSync { get; init; }
 }

@@ -1,0 +1,123 @@
+using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
+
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Which replicas a volume has: takes new ones in, which are then rebuilt, and lets others go for good. Works while the volume is frozen too: that is when a new replica is needed most.</summary>
+public sealed partial class ReplicaMembership
+{
+    /// <summary>More than a volume can have, so that each can be replaced at the same time.</summary>
+    private const int MaxReplicas = 14;
+
+    private readonly VolumeContext _context;
+    private readonly InSyncSet _inSync;
+    private readonly ILinkOwner _owner;
+    private readonly Func<ReplicaEntry, IReplicaChannel> _connect;
+    private readonly Func<bool> _isOpen;
+    private readonly ILogger _logger;
+
+    internal ReplicaMembership(VolumeContext context, InSyncSet inSync, ILinkOwner owner, Func<ReplicaEntry, IReplicaChannel> connect, Func<bool> isOpen)
+    {
+        _context = context;
+        _inSync = inSync;
+        _owner = owner;
+        _connect = connect;
+        _isOpen = isOpen;
+        _logger = context.Logger;
+    }
+
+    /// <summary>Adds a replica on a pool, empty at first; it joins when it is rebuilt. A volume has one replica on a pool: where there is one already, that is the answer.</summary>
+    /// <returns>The replica's id.</returns>
+    /// <exception cref="InvalidOperationException">The volume is not open yet or no longer, or has too many replicas.</exception>
+    public async ValueTask<string> AddAsync(string pool)
+    {
+        EnsureOpen();
+        ReplicaEntry? added = null;
+        await ChangeAsync(record =>
+        {
+            added = record.Replicas.FirstOrDefault(entry => entry.Pool == pool);
+            if (added is not null) return record;
+            if (record.Replicas.Count >= MaxReplicas) throw new InvalidOperationException($"The volume has {record.Replicas.Count} replicas, more it cannot have.");
+            var number = Math.Max(record.NextReplicaNumber, record.Replicas.Count);
+            added = new ReplicaEntry($"{record.Uid:N}-{number}", pool, ReplicaStanding.Faulted, Created: false, "it is new", _context.UtcNow);
+            return record with { Replicas = [.. record.Replicas, added], NextReplicaNumber = number + 1, WantedReplicas = record.EffectiveReplicas };
+        });
+        if (_context.Links.Any(l => l.Entry.Id == added!.Id)) return added!.Id;
+        var link = new ReplicaLink(_context, _owner, added!, _connect(added!));
+        _context.Add(link);
+        LogAdded(added!.Id, pool);
+        _ = _inSync.RejoinAsync(link);
+        return added.Id;
+    }
+
+    /// <summary>Removes a replica; what it has is no longer needed. The record keeps it in <see cref="VolumeRecord.Leaving"/> until its files are taken care of.</summary>
+    /// <returns>False when it is in sync and the volume cannot do without it now.</returns>
+    /// <exception cref="InvalidOperationException">The volume is not open yet or no longer.</exception>
+    public async ValueTask<bool> RemoveAsync(string replicaId)
+    {
+        EnsureOpen();
+        if (_context.Links.FirstOrDefault(l => l.Entry.Id == replicaId) is not { } link) return _context.Keeper.Record!.Find(replicaId) is null;
+        await ChangeAsync(record =>
+        {
+            if (record.Find(replicaId) is not { } entry || !_inSync.CanDoWithout(link)) return record;
+            return record with { Replicas = [.. record.Replicas.Where(other => other != entry)], Leaving = [.. record.Leaving, entry], WantedReplicas = record.EffectiveReplicas };
+        });
+        if (_context.Keeper.Record!.Find(replicaId) is not null) return false;
+        if (link.IsRetired) return true;
+        _context.Remove(link);
+        link.Retire();
+        LogRemoved(replicaId);
+        _owner.OnProgress();
+        return true;
+    }
+
+    /// <summary>What the user wants from now on. Replicas are added and removed by whoever looks after the volume.</summary>
+    /// <exception cref="InvalidOperationException">The volume is not open yet or no longer.</exception>
+    public async ValueTask SetWantedAsync(int replicas, int minInSync)
+    {
+        EnsureOpen();
+        ArgumentOutOfRangeException.ThrowIfLessThan(replicas, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(minInSync, replicas);
+        ArgumentOutOfRangeException.ThrowIfLessThan(minInSync, 1);
+        await ChangeAsync(record => record.EffectiveReplicas == replicas && record.MinInSync == minInSync ? record : record with { WantedReplicas = replicas, MinInSync = minInSync });
+        _owner.OnProgress();
+    }
+
+    /// <summary>The files of these replicas are taken care of.</summary>
+    /// <exception cref="InvalidOperationException">The volume is not open yet or no longer.</exception>
+    public async ValueTask ForgetAsync(IReadOnlyCollection<string> replicaIds)
+    {
+        EnsureOpen();
+        await ChangeAsync(record => record.Leaving.Any(entry => replicaIds.Contains(entry.Id)) ? record with { Leaving = [.. record.Leaving.Where(entry => !replicaIds.Contains(entry.Id))] } : record);
+    }
+
+    private async ValueTask ChangeAsync(Func<VolumeRecord, VolumeRecord> change)
+    {
+        try
+        {
+            await _context.Keeper.ChangeAsync(change, _context.Stopped);
+        }
+        catch (VolumeRecordConflictException e)
+        {
+            _owner.OnFenced(e.Message);
+            throw new InvalidOperationException("The volume is open elsewhere by now.", e);
+        }
+        catch (OperationCanceledException) when (_context.IsStopped)
+        {
+            throw new InvalidOperationException("The volume was closed.");
+        }
+
+        EnsureOpen();
+    }
+
+    private void EnsureOpen()
+    {
+        if (!_isOpen()) throw new InvalidOperationException("The volume is not open yet, or no longer.");
+    }
+
+    [LoggerMessage(2501, LogLevel.Information, "Replica {Replica} is new on pool {Pool}")]
+    private partial void LogAdded(string replica, string pool);
+
+    [LoggerMessage(2502, LogLevel.Information, "Replica {Replica} is removed from the volume")]
+    private partial void LogRemoved(string replica);
+}

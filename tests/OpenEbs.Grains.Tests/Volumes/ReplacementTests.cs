@@ -1,0 +1,88 @@
+using OpenEbs.Grains.Tests.Clusters;
+using OpenEbs.Replicas;
+using OpenEbs.Volumes;
+using Xunit;
+using static OpenEbs.Grains.Tests.Volumes.TestIo;
+
+namespace OpenEbs.Grains.Tests.Volumes;
+
+/// <summary>Replicas that stay lost are replaced, and their number can be changed while the volume is in use.</summary>
+public sealed class ReplacementTests : IAsyncLifetime
+{
+    private const int Half = 2 << 20;
+    private TestNodes _nodes = null!;
+
+    public async Task InitializeAsync()
+    {
+        _nodes = await TestNodes.StartAsync(4, replacementDelay: TimeSpan.FromSeconds(1));
+        await _nodes.Registry.CreateVolumeAsync("disk", new VolumeSpec { SizeBytes = 16L << 20 });
+    }
+
+    public async Task DisposeAsync() => await _nodes.DisposeAsync();
+
+    [Fact]
+    public async Task NodeStaysAway_ItsReplicaIsReplaced_AndItsFilesAreDeletedWhenItReturns()
+    {
+        var before = await _nodes.WaitForAsync("disk", view => view.State == VolumeState.Healthy);
+        var lost = before.Replicas.First(replica => replica.Node != before.Coordinator);
+        var home = _nodes.Cluster.Silos.Single(silo => silo.Name == before.Coordinator);
+        var connection = await _nodes.Gateway(home).AttachAsync("disk", Sessions.One(home));
+        await WriteAsync(connection, 0, Half, seed: 1);
+        await WriteAsync(connection, Half, Half, seed: 1);
+        var away = _nodes.Cluster.Silos.Single(silo => silo.Name == lost.Node);
+
+        await _nodes.KillAsync(away);
+        await WriteAsync(connection, 0, Half, seed: 2);
+        var after = await _nodes.WaitForAsync("disk", view => view.State == VolumeState.Healthy && view.Replicas.All(replica => replica.Id != lost.Id), seconds: 40);
+
+        Assert.Equal(3, after.Replicas.Count);
+        Assert.All(after.Replicas, replica => Assert.Equal(ReplicaState.InSync, replica.State));
+        Assert.DoesNotContain(after.Replicas, replica => replica.Pool == lost.Pool);
+        await VerifyAsync(connection, 0, Half, seed: 2);
+        await VerifyAsync(connection, Half, Half, seed: 1);
+
+        // The replaced replica must not be needed any more: whatever is left can lose another node.
+        await _nodes.StartAgainAsync(away);
+        await TestNodes.UntilAsync(
+            async () => (await _nodes.Registry.ListPoolsAsync()).Single(pool => pool.Id == lost.Pool) is { Online: true, Replicas: 0 }, "the files of the lost replica are deleted", seconds: 40);
+        Assert.Equal(3, (await _nodes.WaitForAsync("disk", view => view.State == VolumeState.Healthy)).Replicas.Count);
+    }
+
+    [Fact]
+    public async Task SetReplicas_UpAndDown_KeepsTheDataAndTheFilesFollow()
+    {
+        var home = await _nodes.CoordinatorAsync("disk");
+        var connection = await _nodes.Gateway(home).AttachAsync("disk", Sessions.One(home));
+        await WriteAsync(connection, 0, Half, seed: 3);
+        await WriteAsync(connection, Half, Half, seed: 3);
+
+        var asked = await _nodes.Registry.SetReplicasAsync("disk", 4, null);
+        Assert.Equal((4, 3), (asked.Spec.Replicas, asked.Spec.EffectiveMinInSync));
+        await _nodes.WaitForAsync("disk", view => view is { State: VolumeState.Healthy, Replicas.Count: 4 }, seconds: 40);
+        await WriteAsync(connection, 0, Half, seed: 4);
+
+        asked = await _nodes.Registry.SetReplicasAsync("disk", 1, null);
+        Assert.Equal((1, 1), (asked.Spec.Replicas, asked.Spec.EffectiveMinInSync));
+        await _nodes.WaitForAsync("disk", view => view is { State: VolumeState.Healthy, Replicas.Count: 1 }, seconds: 40);
+        await TestNodes.UntilAsync(async () => (await _nodes.Registry.ListPoolsAsync()).Sum(pool => pool.Replicas) == 1, "the files of the other replicas are deleted", seconds: 40);
+        await VerifyAsync(connection, 0, Half, seed: 4);
+        await VerifyAsync(connection, Half, Half, seed: 3);
+
+        // A create with what it is now, or was made as, is the same volume.
+        Assert.Equal(asked.Uid, (await _nodes.Registry.CreateVolumeAsync("disk", new VolumeSpec { SizeBytes = 16L << 20, Replicas = 1 })).Uid);
+        Assert.Equal(asked.Uid, (await _nodes.Registry.CreateVolumeAsync("disk", new VolumeSpec { SizeBytes = 16L << 20 })).Uid);
+    }
+
+    [Fact]
+    public async Task SetReplicas_WhenRefused_SaysWhyAndChangesNothing()
+    {
+        var tooMany = await Assert.ThrowsAsync<VolumeUnavailableException>(() => _nodes.Registry.SetReplicasAsync("disk", 5, null));
+        Assert.Contains("needs 5 pools", tooMany.Message, StringComparison.Ordinal);
+        var invalid = await Assert.ThrowsAsync<VolumeRequestInvalidException>(() => _nodes.Registry.SetReplicasAsync("disk", 2, 3));
+        Assert.Contains("min-in-sync is 3", invalid.Message, StringComparison.Ordinal);
+        await Assert.ThrowsAsync<VolumeNotFoundException>(() => _nodes.Registry.SetReplicasAsync("none", 2, null));
+
+        var view = await _nodes.WaitForAsync("disk", view => view.State == VolumeState.Healthy);
+        Assert.Equal((3, 2), (view.Spec.Replicas, view.Spec.EffectiveMinInSync));
+    }
+}
