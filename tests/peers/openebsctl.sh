@@ -61,6 +61,16 @@ size() { [ "$(qemu-img info -f raw --output json "iscsi://127.0.0.1:$ISCSI_PORT/
 check resize-is-seen-by-an-initiator size
 ctl_fails shrink 2 'smaller|shrink|least|grow' --server "$HTTP" volume resize first --size 64Mi
 
+check set-replicas ctl volume set second --replicas 3
+in_sync() { ctl volume describe second -o json | jq -e --argjson n "$1" '.state == "Healthy" and .replicaCount == $n and ([.replicas[] | select(.state == "InSync")] | length) == $n and (.replicas | length) == $n'; }
+within() { local i; for ((i = 0; i < 60; i++)); do "$@" && return; sleep 1; done; "$@"; }
+check set-replicas-adds-one within in_sync 3
+check set-replicas-down ctl volume set second --replicas 2
+check set-replicas-removes-one within in_sync 2
+ctl_fails set-nothing 2 'replicas' --server "$HTTP" volume set second
+ctl_fails set-too-many 6 'needs 7 pools' --server "$HTTP" volume set second --replicas 7
+ctl_fails set-absent 3 'no volume' --server "$HTTP" volume set absent --replicas 2
+
 for list in replica pool node; do
   check "$list-list" ctl $list list
   lists() { ctl $list list -o json | jq -e 'if type == "array" then . else .items end | length > 0'; }

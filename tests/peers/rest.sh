@@ -50,6 +50,8 @@ problem get-absent 404 GET /api/v1/volumes/absent
 problem delete-absent 404 DELETE /api/v1/volumes/absent
 problem resize-absent 404 PATCH /api/v1/volumes/absent '{"sizeBytes":67108864}'
 problem resize-smaller 400 PATCH /api/v1/volumes/web '{"sizeBytes":33554432}'
+problem change-nothing 400 PATCH /api/v1/volumes/web '{}'
+problem change-min-in-sync-beyond-replicas 400 PATCH /api/v1/volumes/web '{"minInSync":4}'
 problem no-such-path 404 GET /api/v1/nothing
 problem wrong-method 405 PUT /api/v1/volumes
 answers resize 200 PATCH /api/v1/volumes/web '{"sizeBytes":134217728}'

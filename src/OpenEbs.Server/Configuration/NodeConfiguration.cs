@@ -52,11 +52,7 @@ internal static class NodeConfiguration
         JsonSerializer.Deserialize<NodeOptions>(reader.ReadLine() ?? throw new CannotStartException(
             ExitCode.Usage, "There is no configuration on standard input.", "Use 'openebs server' to start a node yourself."))!;
 
-    public static string Write(NodeOptions options) => JsonSerializer.Serialize(new
-    {
-        options.ClusterId, options.NodeName, options.Roles, options.BindAddress, options.AdvertisedAddress, options.SiloPort, options.SentinelPort, options.OrleansGatewayPort,
-        options.IscsiPort, options.HttpPort, options.Pools, options.Metadata, options.TraceRatio,
-    });
+    public static string Write(NodeOptions options) => JsonSerializer.Serialize(options);
 
     private static NodeOptions Check(NodeOptions options)
     {

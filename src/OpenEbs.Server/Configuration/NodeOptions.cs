@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json.Serialization;
 
 namespace OpenEbs.Server.Configuration;
 
@@ -85,10 +86,13 @@ internal sealed class NodeOptions
     public bool HasRole(NodeRole role) =>
         Roles is not { Count: > 0 } || Roles.Any(text => Enum.TryParse<NodeRole>(text, ignoreCase: true, out var parsed) && parsed == role);
 
+    [JsonIgnore]
     public int EffectiveSentinelPort => SentinelPort ?? SiloPort + 50;
 
+    [JsonIgnore]
     public IPAddress Bind => IPAddress.Parse(BindAddress);
 
+    [JsonIgnore]
     public IPAddress Advertised => IPAddress.Parse(AdvertisedAddress ?? BindAddress);
 }
 

@@ -58,12 +58,18 @@ public sealed class NodeConfigurationTests : IDisposable
         {
             NodeName = "n", SiloPort = 1, SentinelPort = 0, OrleansGatewayPort = 2, IscsiPort = 3, HttpPort = 4, Pools = [new PoolOptions { Id = "p", Path = "/p", Capacity = "1Gi" }],
             Metadata = new MetadataOptions { Path = "/m.db" }, TraceRatio = 0.5, Roles = ["storage"], AdvertisedAddress = "10.0.0.1", ClusterId = "c", BindAddress = "10.0.0.1",
+            ReplacementDelay = "1m",
         };
+        Assert.All(typeof(NodeOptions).GetProperties().Where(property => property.CanWrite), property =>
+        {
+            Assert.False(Equals(property.GetValue(new NodeOptions()), property.GetValue(options)), $"{property.Name} has its default value: the test cannot see whether it is lost");
+            Assert.Contains($"\"{property.Name}\":", NodeConfiguration.Write(options), StringComparison.Ordinal);
+        });
 
         var copy = NodeConfiguration.Read(new StringReader(NodeConfiguration.Write(options)));
 
         Assert.Equal(NodeConfiguration.Write(options), NodeConfiguration.Write(copy));
-        Assert.Equal(("n", 0, "/m.db", "1Gi"), (copy.NodeName, copy.SentinelPort, copy.Metadata.Path, copy.Pools[0].Capacity));
+        Assert.Equal(("n", 0, "/m.db", "1Gi", "1m"), (copy.NodeName, copy.SentinelPort, copy.Metadata.Path, copy.Pools[0].Capacity, copy.ReplacementDelay));
     }
 
     private CannotStartException Load(string json)
