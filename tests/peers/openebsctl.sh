@@ -67,6 +67,12 @@ within() { local i; for ((i = 0; i < 60; i++)); do "$@" && return; sleep 1; done
 check set-replicas-adds-one within in_sync 3
 check set-replicas-down ctl volume set second --replicas 2
 check set-replicas-removes-one within in_sync 2
+check events ctl events --volume second
+for word in ReplicaAdded ReplicaJoined ReplicaRemoved ReplicasWanted; do matches "events-show-$word" "second +$word" "$LAST_OUTPUT"; done
+events() { ctl events -n 200 -o json | jq -e 'if type == "array" then . else .items end | any(.kind == "VolumeCreated" and .subject == "first") and any(.kind == "Resized" and .volume == "first") and all(.cause != "")'; }
+check events-json events
+ctl_fails events-absent 3 'no volume' --server "$HTTP" events --volume absent
+ctl_fails events-bad-limit 2 'whole number' --server "$HTTP" events -n many
 ctl_fails set-nothing 2 'replicas' --server "$HTTP" volume set second
 ctl_fails set-too-many 6 'needs 7 pools' --server "$HTTP" volume set second --replicas 7
 ctl_fails set-absent 3 'no volume' --server "$HTTP" volume set absent --replicas 2

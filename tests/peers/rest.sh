@@ -52,10 +52,12 @@ problem resize-absent 404 PATCH /api/v1/volumes/absent '{"sizeBytes":67108864}'
 problem resize-smaller 400 PATCH /api/v1/volumes/web '{"sizeBytes":33554432}'
 problem change-nothing 400 PATCH /api/v1/volumes/web '{}'
 problem change-min-in-sync-beyond-replicas 400 PATCH /api/v1/volumes/web '{"minInSync":4}'
+problem events-of-absent 404 GET '/api/v1/events?volume=absent'
+problem events-bad-limit 400 GET '/api/v1/events?limit=0'
 problem no-such-path 404 GET /api/v1/nothing
 problem wrong-method 405 PUT /api/v1/volumes
 answers resize 200 PATCH /api/v1/volumes/web '{"sizeBytes":134217728}'
-for list in volumes replicas pools nodes; do
+for list in volumes replicas pools nodes events; do
   http GET "/api/v1/$list"; matches "list-$list" true "$(jq 'type == "array" and length > 0' <<<"$BODY")"
 done
 

@@ -1,3 +1,4 @@
+using OpenEbs.Events;
 using OpenEbs.Nodes;
 using OpenEbs.Pools;
 using OpenEbs.Replicas;
@@ -37,6 +38,13 @@ public interface IClusterGrain : IGrainWithIntegerKey
 
     [Alias("ListPools")]
     Task<IReadOnlyList<PoolView>> ListPoolsAsync();
+
+    /// <summary>What happened to a volume, or (null) to all volumes and the cluster, the newest last.</summary>
+    /// <param name="volume">A volume's name; null for all.</param>
+    /// <param name="limit">At most so many, the newest.</param>
+    /// <exception cref="VolumeNotFoundException">There is no such volume.</exception>
+    [Alias("ListEvents")]
+    Task<IReadOnlyList<EventView>> ListEventsAsync(string? volume, int limit);
 
     [Alias("ListNodes")]
     Task<IReadOnlyList<NodeView>> ListNodesAsync();

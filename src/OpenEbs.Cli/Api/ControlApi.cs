@@ -31,6 +31,9 @@ internal sealed class ControlApi(Uri server) : IDisposable
 
     public Task<NodeResource[]> ListNodesAsync(CancellationToken cancellationToken) => GetAsync<NodeResource[]>("nodes", cancellationToken);
 
+    public Task<EventResource[]> ListEventsAsync(string? volume, int limit, CancellationToken cancellationToken) =>
+        GetAsync<EventResource[]>($"events?limit={limit}{(volume is null ? "" : $"&volume={Uri.EscapeDataString(volume)}")}", cancellationToken);
+
     public Task<VersionResource> GetVersionAsync(CancellationToken cancellationToken) => GetAsync<VersionResource>("version", cancellationToken);
 
     /// <summary>The volume, and whether it is new.</summary>

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using OpenEbs.Cli.Api;
 using OpenEbs.Cli.Output;
 using OpenEbs.Rest;
@@ -16,6 +17,21 @@ internal static class ClusterCommands
     public static Command Pool() => List("pool", "Pools: storage that nodes give.", "List the pools of all nodes.", (api, token) => api.ListPoolsAsync(token), PoolTable);
 
     public static Command Node() => List("node", "Nodes: openebs processes.", "List the nodes of the cluster.", (api, token) => api.ListNodesAsync(token), NodeTable);
+
+    public static Command Events()
+    {
+        var volume = new Option<string?>("--volume") { Description = "Of this volume only [default: of all, and of the cluster]", HelpName = "NAME" };
+        var limit = new Option<int>("--limit", "-n") { Description = "At most so many, the newest", DefaultValueFactory = _ => 50, CustomParser = CommonOptions.ParseNumber };
+        var command = new Command("events", "Show what happened to volumes, replicas, pools and nodes, the newest last.") { volume, limit };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var events = await Output.Progress.ShowAsync("Asking the cluster", api.ListEventsAsync(parsed.GetValue(volume), parsed.GetValue(limit), cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), events, EventTable);
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
 
     public static Command Version()
     {
@@ -70,6 +86,13 @@ internal static class ClusterCommands
                 n.Name, ResultWriter.State(n.Status), string.Join(",", n.Roles), n.Portal, n.HttpAddress, string.Join(",", n.Pools), n.SiloAddress, n.Version);
         }
 
+        return table;
+    }
+
+    private static Table EventTable(IReadOnlyList<EventResource> events)
+    {
+        var table = ResultWriter.Columns("TIME", "VOLUME", "EVENT", "SUBJECT", "BEFORE", "AFTER", "CAUSE");
+        foreach (var e in events) table.Add(e.At.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture), e.Volume, e.Kind, e.Subject, e.Before, e.After, e.Cause);
         return table;
     }
 

@@ -14,6 +14,7 @@ internal static class ControlCommandLine
         root.Subcommands.Add(ClusterCommands.Replica());
         root.Subcommands.Add(ClusterCommands.Pool());
         root.Subcommands.Add(ClusterCommands.Node());
+        root.Subcommands.Add(ClusterCommands.Events());
         root.Subcommands.Add(ClusterCommands.Version());
         return root;
     }

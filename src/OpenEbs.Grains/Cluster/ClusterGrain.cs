@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using OpenEbs.Grains.Hosting;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Volumes;
+using OpenEbs.Events;
 using OpenEbs.Nodes;
 using OpenEbs.Pools;
 using OpenEbs.Replicas;
@@ -29,6 +30,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     private readonly Registry _registry;
     private readonly VolumeLifecycle _lifecycle;
     private readonly ReplicaScheduler _scheduler;
+    private readonly ClusterEvents _events;
     private readonly TimeProvider _time;
     private readonly ILogger<ClusterGrain> _logger;
     private Task? _upkeep;
@@ -51,7 +53,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         _registry = new Registry(storage, context.GrainId);
         _time = time;
         _logger = logger;
-        _lifecycle = new VolumeLifecycle(_registry, GrainFactory, records, nodes, time, logger);
+        _events = new ClusterEvents(_registry, records, nodes, time);
+        _lifecycle = new VolumeLifecycle(_registry, _events, GrainFactory, records, nodes, time, logger);
         _scheduler = new ReplicaScheduler(_registry, GrainFactory, records, options.ReplacementDelay, time, logger);
     }
 
@@ -102,14 +105,13 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         var old = VolumeViews.SpecOf(record);
 
         // Who never chose gets the default of the new number.
-        var isDefault = old.MinInSync == (old with { MinInSync = null }).EffectiveMinInSync;
-        var spec = old with { Replicas = replicas, MinInSync = minInSync ?? (isDefault ? null : old.MinInSync) };
+        var spec = old with { Replicas = replicas, MinInSync = minInSync ?? (record.IsMinInSyncChosen ? record.MinInSync : null) };
         Validate(name, spec, "changed");
         var pools = await TakeCensusAsync();
         if (replicas > old.Replicas) PoolChoice.EnsureEnough(pools, name, replicas);
         var volume = GrainFactory.GetGrain<IVolumeGrain>(name);
         await volume.AttachAsync();
-        await GrainFactory.GetGrain<IVolumeControl>(name).SetWantedReplicasAsync(replicas, spec.EffectiveMinInSync);
+        await GrainFactory.GetGrain<IVolumeControl>(name).SetWantedReplicasAsync(replicas, spec.EffectiveMinInSync, spec.MinInSync is not null);
 
         // One a round, and the first at once.
         await _scheduler.KeepAsync(name, pools);
@@ -126,6 +128,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     }
 
     public async Task<IReadOnlyList<ReplicaView>> ListReplicasAsync() => [.. (await ListVolumesAsync()).SelectMany(volume => volume.Replicas)];
+
+    public Task<IReadOnlyList<EventView>> ListEventsAsync(string? volume, int limit) => _events.ListAsync(volume, limit);
 
     public async Task<IReadOnlyList<PoolView>> ListPoolsAsync() => await TakeCensusAsync();
 
@@ -191,6 +195,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
                 Stage = RegistrationStage.Creating,
                 Replicas = [.. pools.Select((pool, i) => new RegisteredReplica(pool.Id, $"{uid:N}-{i}"))],
             };
+            _events.Tell(state, ClusterEventKind.VolumeCreated, name, "", $"{spec.SizeBytes} bytes on pools {string.Join(", ", pools.Select(pool => pool.Id))}", "asked for");
             return true;
         });
 
@@ -203,19 +208,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     private async Task<IReadOnlyList<PoolView>> TakeCensusAsync()
     {
         var pools = await _census.TakeAsync(_registry.Current.Pools);
-        await _registry.ChangeAsync(state =>
-        {
-            var isNew = false;
-            foreach (var pool in pools.Where(pool => pool.Online))
-            {
-                var registered = new RegisteredPool(pool.Node, pool.Path, pool.CapacityBytes);
-                if (state.Pools.TryGetValue(pool.Id, out var known) && known == registered) continue;
-                state.Pools[pool.Id] = registered;
-                isNew = true;
-            }
-
-            return isNew;
-        });
+        await _registry.ChangeAsync(state => _events.Observe(state, pools));
         return pools;
     }
 

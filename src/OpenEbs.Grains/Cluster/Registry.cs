@@ -54,5 +54,7 @@ internal sealed class Registry(IGrainStorage storage, GrainId grain) : IDisposab
         Volumes = new Dictionary<string, RegisteredVolume>(state.Volumes),
         Removals = [.. state.Removals],
         Pools = new Dictionary<string, RegisteredPool>(state.Pools),
+        Nodes = new Dictionary<string, string>(state.Nodes),
+        Events = [.. state.Events],
     };
 }

@@ -12,6 +12,12 @@ internal sealed class RegistryState
 
     /// <summary>Pools ever seen, so that one that is offline can be listed.</summary>
     public Dictionary<string, RegisteredPool> Pools { get; set; } = [];
+
+    /// <summary>Nodes that were running at the last look, with the address of their silo.</summary>
+    public Dictionary<string, string> Nodes { get; set; } = [];
+
+    /// <summary>What happened to the cluster, the newest last.</summary>
+    public List<ClusterEvent> Events { get; set; } = [];
 }
 
 /// <summary>How far a volume's creation or deletion has come. Names are stored: never change them.</summary>
@@ -41,4 +47,8 @@ internal sealed record RegisteredVolume
 
 internal sealed record RegisteredReplica(string Pool, string Id);
 
-internal sealed record RegisteredPool(string Node, string Path, long CapacityBytes);
+/// <param name="Node">Its node, when it was online last.</param>
+/// <param name="Path">Its directory there.</param>
+/// <param name="CapacityBytes">Its capacity.</param>
+/// <param name="IsOffline">It was not online at the last look.</param>
+internal sealed record RegisteredPool(string Node, string Path, long CapacityBytes, bool IsOffline = false);

@@ -23,10 +23,10 @@ internal sealed partial class ReplicaScheduler(Registry registry, IGrainFactory 
                 LogNoPool(name, step.Reason);
                 break;
             case { Kind: ReplicaStepKind.Add, Subject: { } pool }:
-                LogAdded(name, await volume.AddReplicaAsync(pool), pool, step.Reason);
+                LogAdded(name, await volume.AddReplicaAsync(pool, step.Reason), pool, step.Reason);
                 break;
             case { Kind: ReplicaStepKind.Remove, Subject: { } replica }:
-                if (await volume.RemoveReplicaAsync(replica)) LogRemoved(name, replica, step.Reason);
+                if (await volume.RemoveReplicaAsync(replica, step.Reason)) LogRemoved(name, replica, step.Reason);
                 break;
             default:
                 throw new InvalidOperationException($"Unknown step: {step}.");

@@ -10,7 +10,7 @@ using Orleans.Runtime.Placement;
 namespace OpenEbs.Grains.Cluster;
 
 /// <summary>The steps of creating and deleting a volume. Each may be taken again: what an interrupted attempt did stands.</summary>
-internal sealed partial class VolumeLifecycle(Registry registry, IGrainFactory grains, VolumeRecords records, NodeDirectory nodes, TimeProvider time, ILogger logger)
+internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents events, IGrainFactory grains, VolumeRecords records, NodeDirectory nodes, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RemovalPatience = TimeSpan.FromSeconds(10);
@@ -24,6 +24,7 @@ internal sealed partial class VolumeLifecycle(Registry registry, IGrainFactory g
         BlockLength = volume.Spec.BlockLength,
         WriteCache = volume.Spec.WriteCache,
         MinInSync = volume.Spec.EffectiveMinInSync,
+        IsMinInSyncChosen = volume.Spec.MinInSync is not null,
         IoTimeout = volume.Spec.IoTimeout,
         Replicas = [.. volume.Replicas.Select(replica => new ReplicaEntry(replica.Id, replica.Pool, ReplicaStanding.InSync, Created: false))],
     };
@@ -85,7 +86,12 @@ internal sealed partial class VolumeLifecycle(Registry registry, IGrainFactory g
         });
         await RemoveLeftoversAsync();
         await records.Of(name).RemoveAsync();
-        await registry.ChangeAsync(state => state.Volumes.TryGetValue(name, out var current) && current.Uid == volume.Uid && state.Volumes.Remove(name));
+        await registry.ChangeAsync(state =>
+        {
+            if (!state.Volumes.TryGetValue(name, out var current) || current.Uid != volume.Uid) return false;
+            events.Tell(state, ClusterEventKind.VolumeDeleted, name, $"{record?.Record.SizeBytes ?? volume.Spec.SizeBytes} bytes", "", "asked for");
+            return state.Volumes.Remove(name);
+        });
         LogDeleted(name);
     }
 

@@ -13,11 +13,11 @@ internal interface IVolumeControl : IGrainWithStringKey
     /// <summary>Gives the volume one more replica, on a pool that has none of it; it is rebuilt from the others.</summary>
     /// <returns>Its id.</returns>
     [Alias("AddReplica"), ResponseTimeout("00:00:30")]
-    ValueTask<string> AddReplicaAsync(string pool);
+    ValueTask<string> AddReplicaAsync(string pool, string cause);
 
     /// <summary>Takes a replica from the volume for good. False when the volume cannot do without it now.</summary>
     [Alias("RemoveReplica"), ResponseTimeout("00:00:30")]
-    ValueTask<bool> RemoveReplicaAsync(string replicaId);
+    ValueTask<bool> RemoveReplicaAsync(string replicaId, string cause);
 
     /// <summary>Somebody has taken on to delete the files of these replicas, which were removed.</summary>
     [Alias("ForgetReplicas"), ResponseTimeout("00:00:30")]
@@ -25,7 +25,7 @@ internal interface IVolumeControl : IGrainWithStringKey
 
     /// <summary>How many replicas the volume is to have, and how many must be in sync for it to serve.</summary>
     [Alias("SetWantedReplicas"), ResponseTimeout("00:00:30")]
-    ValueTask SetWantedReplicasAsync(int replicas, int minInSync);
+    ValueTask SetWantedReplicasAsync(int replicas, int minInSync, bool isMinInSyncChosen);
 
     /// <summary>Flushes, closes and deactivates. I/O that waits is answered with <see cref="IoStatus.Fenced"/>.</summary>
     [Alias("StepDown"), ResponseTimeout("00:00:30")]

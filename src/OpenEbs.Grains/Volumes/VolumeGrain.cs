@@ -216,15 +216,15 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         return ValueTask.CompletedTask;
     }
 
-    public async ValueTask<string> AddReplicaAsync(string pool) => await Coordinator.Members.AddAsync(pool);
+    public async ValueTask<string> AddReplicaAsync(string pool, string cause) => await Coordinator.Members.AddAsync(pool, cause);
 
-    public async ValueTask<bool> RemoveReplicaAsync(string replicaId) => await Coordinator.Members.RemoveAsync(replicaId);
+    public async ValueTask<bool> RemoveReplicaAsync(string replicaId, string cause) => await Coordinator.Members.RemoveAsync(replicaId, cause);
 
     public async ValueTask ForgetReplicasAsync(IReadOnlyList<string> replicaIds) => await Coordinator.Members.ForgetAsync(replicaIds);
 
-    public async ValueTask SetWantedReplicasAsync(int replicas, int minInSync)
+    public async ValueTask SetWantedReplicasAsync(int replicas, int minInSync, bool isMinInSyncChosen)
     {
-        await Coordinator.Members.SetWantedAsync(replicas, minInSync);
+        await Coordinator.Members.SetWantedAsync(replicas, minInSync, isMinInSyncChosen);
         LogWanted(_name, replicas, minInSync);
     }
 
@@ -257,7 +257,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     private void Open()
     {
-        _coordinator = new VolumeCoordinator(_records.Of(_name), Connect, _options.Coordinator, _time, IoBufferPool.Shared, OnFenced, _logger);
+        _coordinator = new VolumeCoordinator(_records.Of(_name), Connect, _options.Coordinator with { Place = $"on node {_options.NodeName}" }, _time, IoBufferPool.Shared, OnFenced, _logger);
         _coordinator.Start();
         _localVolumes.Add(_name, this);
         LogOpening(_name);

@@ -48,6 +48,9 @@ public sealed record CoordinatorOptions
     /// <summary>How often every replica is called though there may be no I/O.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(2);
 
+    /// <summary>Where the coordinator runs, for people.</summary>
+    public string Place { get; init; } = "";
+
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
 }

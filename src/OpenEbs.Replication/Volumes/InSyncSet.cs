@@ -114,7 +114,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
             // Asked again before every attempt: while the record could not be written the replica may have returned, and the others may have gone.
             if (!context.Faults.DropWithoutRecord)
             {
-                await context.Keeper.ChangeAsync(record => MayLeave(link) ? record.With(link.Entry.Id, ReplicaStanding.Faulted, reason, context.UtcNow) : record, context.Stopped);
+                await context.Keeper.ChangeAsync(record => MayLeave(link) ? record.With(link.Entry.Id, ReplicaStanding.Faulted, reason, reason, context.UtcNow) : record, context.Stopped);
                 if (context.Keeper.Record!.Find(link.Entry.Id)?.Standing == ReplicaStanding.InSync) return;
             }
 

@@ -4,7 +4,11 @@ namespace OpenEbs.Replication.Volumes;
 
 /// <summary>The volume's record as its coordinator holds it. Changes are made one after the other; one whose outcome is unknown is settled by reading the record again and, where it is not
 /// there, by writing once more.</summary>
-internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, TimeSpan retryDelay)
+/// <param name="store">The metadata store.</param>
+/// <param name="place">Where the coordinator runs, for people.</param>
+/// <param name="time">Clock.</param>
+/// <param name="retryDelay">Between attempts when the store fails.</param>
+internal sealed class RecordKeeper(IVolumeRecordStore store, string place, TimeProvider time, TimeSpan retryDelay)
 {
     private readonly AsyncTurn _turn = new();
     private string _etag = "";
@@ -26,7 +30,8 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, TimeProvider time, 
                 var loaded = await store.LoadAsync();
                 Failure = null;
                 if (loaded is null || loaded.Value.Record.Deleting) return null;
-                var opened = loaded.Value.Record with { Epoch = loaded.Value.Record.Epoch + 1 };
+                var record = loaded.Value.Record;
+                var opened = (record with { Epoch = record.Epoch + 1 }).Tell(new VolumeEvent(time.GetUtcNow(), VolumeEventKind.Opened, "", $"epoch {record.Epoch}", $"epoch {record.Epoch + 1}", place));
                 _etag = await store.CompareAndSwapAsync(opened, loaded.Value.ETag);
                 return Record = opened;
             }

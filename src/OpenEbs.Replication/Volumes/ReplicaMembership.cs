@@ -27,9 +27,11 @@ public sealed partial class ReplicaMembership
     }
 
     /// <summary>Adds a replica on a pool, empty at first; it joins when it is rebuilt. A volume has one replica on a pool: where there is one already, that is the answer.</summary>
+    /// <param name="pool">The pool.</param>
+    /// <param name="cause">Why, for people.</param>
     /// <returns>The replica's id.</returns>
     /// <exception cref="InvalidOperationException">The volume is not open yet or no longer, or has too many replicas.</exception>
-    public async ValueTask<string> AddAsync(string pool)
+    public async ValueTask<string> AddAsync(string pool, string cause)
     {
         EnsureOpen();
         ReplicaEntry? added = null;
@@ -40,7 +42,8 @@ public sealed partial class ReplicaMembership
             if (record.Replicas.Count >= MaxReplicas) throw new InvalidOperationException($"The volume has {record.Replicas.Count} replicas, more it cannot have.");
             var number = Math.Max(record.NextReplicaNumber, record.Replicas.Count);
             added = new ReplicaEntry($"{record.Uid:N}-{number}", pool, ReplicaStanding.Faulted, Created: false, "it is new", _context.UtcNow);
-            return record with { Replicas = [.. record.Replicas, added], NextReplicaNumber = number + 1, WantedReplicas = record.EffectiveReplicas };
+            return (record with { Replicas = [.. record.Replicas, added], NextReplicaNumber = number + 1, WantedReplicas = record.EffectiveReplicas })
+                .Tell(new VolumeEvent(_context.UtcNow, VolumeEventKind.ReplicaAdded, added.Id, "", pool, cause));
         });
         if (_context.Links.Any(l => l.Entry.Id == added!.Id)) return added!.Id;
         var link = new ReplicaLink(_context, _owner, added!, _connect(added!));
@@ -51,16 +54,19 @@ public sealed partial class ReplicaMembership
     }
 
     /// <summary>Removes a replica; what it has is no longer needed. The record keeps it in <see cref="VolumeRecord.Leaving"/> until its files are taken care of.</summary>
+    /// <param name="replicaId">The replica.</param>
+    /// <param name="cause">Why, for people.</param>
     /// <returns>False when it is in sync and the volume cannot do without it now.</returns>
     /// <exception cref="InvalidOperationException">The volume is not open yet or no longer.</exception>
-    public async ValueTask<bool> RemoveAsync(string replicaId)
+    public async ValueTask<bool> RemoveAsync(string replicaId, string cause)
     {
         EnsureOpen();
         if (_context.Links.FirstOrDefault(l => l.Entry.Id == replicaId) is not { } link) return _context.Keeper.Record!.Find(replicaId) is null;
         await ChangeAsync(record =>
         {
             if (record.Find(replicaId) is not { } entry || !_inSync.CanDoWithout(link)) return record;
-            return record with { Replicas = [.. record.Replicas.Where(other => other != entry)], Leaving = [.. record.Leaving, entry], WantedReplicas = record.EffectiveReplicas };
+            return (record with { Replicas = [.. record.Replicas.Where(other => other != entry)], Leaving = [.. record.Leaving, entry], WantedReplicas = record.EffectiveReplicas })
+                .Tell(new VolumeEvent(_context.UtcNow, VolumeEventKind.ReplicaRemoved, entry.Id, entry.Pool, "", cause));
         });
         if (_context.Keeper.Record!.Find(replicaId) is not null) return false;
         if (link.IsRetired) return true;
@@ -73,13 +79,16 @@ public sealed partial class ReplicaMembership
 
     /// <summary>What the user wants from now on. Replicas are added and removed by whoever looks after the volume.</summary>
     /// <exception cref="InvalidOperationException">The volume is not open yet or no longer.</exception>
-    public async ValueTask SetWantedAsync(int replicas, int minInSync)
+    public async ValueTask SetWantedAsync(int replicas, int minInSync, bool isMinInSyncChosen)
     {
         EnsureOpen();
         ArgumentOutOfRangeException.ThrowIfLessThan(replicas, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(minInSync, replicas);
         ArgumentOutOfRangeException.ThrowIfLessThan(minInSync, 1);
-        await ChangeAsync(record => record.EffectiveReplicas == replicas && record.MinInSync == minInSync ? record : record with { WantedReplicas = replicas, MinInSync = minInSync });
+        await ChangeAsync(record => record.EffectiveReplicas == replicas && record.MinInSync == minInSync && record.IsMinInSyncChosen == isMinInSyncChosen
+            ? record
+            : (record with { WantedReplicas = replicas, MinInSync = minInSync, IsMinInSyncChosen = isMinInSyncChosen }).Tell(new VolumeEvent(
+                _context.UtcNow, VolumeEventKind.ReplicasWanted, "", $"{record.EffectiveReplicas}, serves with {record.MinInSync}", $"{replicas}, serves with {minInSync}", "asked for")));
         _owner.OnProgress();
     }
 

@@ -134,7 +134,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
     {
         if (context.Source(link) is null) throw new IOException("no in-sync replica is reachable to copy from");
         LogRebuilding(link.Entry.Id, baseSeq);
-        await SetStandingAsync(ReplicaStanding.Rebuilding, "");
+        await SetStandingAsync(ReplicaStanding.Rebuilding, $"what changed since seq {baseSeq} is copied: its log could not be matched with the volume's, or not brought up from it");
         var from = new LogPosition(context.Epoch, context.Log.LastSeq);
         var begun = await link.Channel.RebuildAsync(new RebuildRequest(context.Epoch, link.Incarnation, RebuildStep.Begin, baseSeq, from, link.NextStepNumber()));
         if (begun.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not begin a rebuild: {begun.Outcome} {begun.Reason}");
@@ -270,7 +270,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             }
 
             link.JoinUnsettled = true;
-            await SetStandingAsync(ReplicaStanding.InSync, "");
+            await SetStandingAsync(ReplicaStanding.InSync, "it has everything again");
         }
         finally
         {
@@ -282,9 +282,9 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         LogJoined(link.Entry.Id);
     }
 
-    private async Task SetStandingAsync(ReplicaStanding standing, string reason)
+    private async Task SetStandingAsync(ReplicaStanding standing, string cause)
     {
-        await context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, standing, reason, context.UtcNow), context.Stopped);
+        await context.Keeper.ChangeAsync(record => record.With(link.Entry.Id, standing, "", cause, context.UtcNow), context.Stopped);
         if (link.IsRetired || context.Keeper.Record!.Find(link.Entry.Id) is null) throw new IOException("it was removed from the volume");
         link.Standing = standing;
         owner.OnProgress();

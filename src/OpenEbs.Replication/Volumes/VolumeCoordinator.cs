@@ -52,7 +52,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         ILogger logger,
         CoordinatorFaults faults)
     {
-        _context = new VolumeContext(new RecordKeeper(records, time, options.RetryDelay * 5), options, time, pool, logger, faults);
+        _context = new VolumeContext(new RecordKeeper(records, options.Place, time, options.RetryDelay * 5), options, time, pool, logger, faults);
         _connect = connect;
         _onFenced = onFenced;
         _logger = logger;
@@ -170,7 +170,9 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         await WhenServingAsync();
         var old = _context.Keeper.Record!.SizeBytes;
         if (sizeBytes < old) throw new ArgumentOutOfRangeException(nameof(sizeBytes), sizeBytes, $"The volume has {old} bytes and cannot shrink; give at least that.");
-        await _context.Keeper.ChangeAsync(record => record.SizeBytes == sizeBytes ? record : record with { SizeBytes = sizeBytes }, _context.Stopped);
+        await _context.Keeper.ChangeAsync(record => record.SizeBytes == sizeBytes
+            ? record
+            : (record with { SizeBytes = sizeBytes }).Tell(new VolumeEvent(_context.UtcNow, VolumeEventKind.Resized, "", $"{record.SizeBytes} bytes", $"{sizeBytes} bytes", "asked for")), _context.Stopped);
     }
 
     /// <summary>The record, once the volume serves. Throws <see cref="TimeoutException"/> after ioTimeout and <see cref="InvalidOperationException"/> when fenced or gone.</summary>

@@ -184,9 +184,14 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         await context.Keeper.ChangeAsync(
             record =>
             {
-                if (lost && record.DataLossCount < losses) record = record with { DataLossCount = losses };
-                foreach (var responder in responders) record = record.With(responder.Link.Entry.Id, ReplicaStanding.InSync, "", context.UtcNow);
-                foreach (var (id, reason) in reasons) record = record.With(id, ReplicaStanding.Faulted, reason, context.UtcNow);
+                if (lost && record.DataLossCount < losses)
+                {
+                    record = (record with { DataLossCount = losses }).Tell(new VolumeEvent(
+                        context.UtcNow, VolumeEventKind.DataLost, "", "", $"data loss count {losses}", "every in-sync replica's host lost power: writes acknowledged but not flushed may be missing"));
+                }
+
+                foreach (var responder in responders) record = record.With(responder.Link.Entry.Id, ReplicaStanding.InSync, "", "the volume was opened", context.UtcNow);
+                foreach (var (id, reason) in reasons) record = record.With(id, ReplicaStanding.Faulted, reason, reason, context.UtcNow);
                 return record;
             },
             context.Stopped);

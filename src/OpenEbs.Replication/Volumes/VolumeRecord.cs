@@ -20,6 +20,9 @@ public sealed record ReplicaEntry(string Id, string Pool, ReplicaStanding Standi
 /// <summary>What the metadata store holds of a volume (design section 4). Written by compare-and-swap on every change of membership, never per I/O. Immutable: a change is a new record.</summary>
 public sealed record VolumeRecord
 {
+    /// <summary>How many events are kept.</summary>
+    public const int MaxEvents = 100;
+
     public required Guid Uid { get; init; }
     public required string Name { get; init; }
     public required long SizeBytes { get; init; }
@@ -28,6 +31,9 @@ public sealed record VolumeRecord
     public required int BlockLength { get; init; }
     public required bool WriteCache { get; init; }
     public required int MinInSync { get; init; }
+
+    /// <summary>The user chose <see cref="MinInSync"/>; else it follows the number of replicas.</summary>
+    public bool IsMinInSyncChosen { get; init; }
     public required TimeSpan IoTimeout { get; init; }
 
     /// <summary>The fence: raised by every opening.</summary>
@@ -48,6 +54,9 @@ public sealed record VolumeRecord
     public long DataLossCount { get; init; }
     public bool Deleting { get; init; }
 
+    /// <summary>What the volume went through, the newest last.</summary>
+    public IReadOnlyList<VolumeEvent> Events { get; init; } = [];
+
     public int InSyncCount => Replicas.Count(r => r.Standing == ReplicaStanding.InSync);
 
     public int EffectiveReplicas => WantedReplicas ?? Replicas.Count;
@@ -55,12 +64,29 @@ public sealed record VolumeRecord
     public ReplicaEntry? Find(string replicaId) => Replicas.FirstOrDefault(r => r.Id == replicaId);
 
     /// <summary>The record with one replica's standing changed; the same record when nothing changes, or the volume has no such replica any more.</summary>
-    public VolumeRecord With(string replicaId, ReplicaStanding standing, string reason, DateTimeOffset now)
+    public VolumeRecord With(string replicaId, ReplicaStanding standing, string reason, string cause, DateTimeOffset now)
     {
         if (Find(replicaId) is not { } old) return this;
         var changed = old with { Standing = standing, Reason = reason, Created = true, OutSince = standing == ReplicaStanding.InSync ? null : old.OutSince ?? now };
-        return old == changed ? this : this with { Replicas = [.. Replicas.Select(r => r.Id == replicaId ? changed : r)] };
+        if (old == changed) return this;
+        var record = this with { Replicas = [.. Replicas.Select(r => r.Id == replicaId ? changed : r)] };
+        return old.Standing == standing ? record : record.Tell(new VolumeEvent(now, KindOf(standing), replicaId, old.Standing.ToString(), standing.ToString(), cause));
     }
+
+    /// <summary>The record with one event more. Of openings in a row the last is kept: a volume that cannot be opened would have no other events soon.</summary>
+    public VolumeRecord Tell(VolumeEvent happened)
+    {
+        var kept = happened.Kind == VolumeEventKind.Opened && Events is [.., { Kind: VolumeEventKind.Opened }] ? Events.SkipLast(1) : Events;
+        return this with { Events = [.. kept.TakeLast(MaxEvents - 1), happened] };
+    }
+
+    private static VolumeEventKind KindOf(ReplicaStanding standing) => standing switch
+    {
+        ReplicaStanding.InSync => VolumeEventKind.ReplicaJoined,
+        ReplicaStanding.Rebuilding => VolumeEventKind.ReplicaRebuilding,
+        ReplicaStanding.Faulted => VolumeEventKind.ReplicaLeft,
+        _ => throw new ArgumentOutOfRangeException(nameof(standing), standing, "Unknown standing of a replica."),
+    };
 }
 
 /// <summary>The metadata store as one volume sees it.</summary>

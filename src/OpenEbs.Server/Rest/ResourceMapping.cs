@@ -1,3 +1,4 @@
+using OpenEbs.Events;
 using OpenEbs.Nodes;
 using OpenEbs.Pools;
 using OpenEbs.Replicas;
@@ -72,6 +73,17 @@ internal static class ResourceMapping
         HttpAddress = view.HttpAddress,
         Pools = view.Pools,
         Version = view.Version,
+    };
+
+    public static EventResource ToResource(this EventView view) => new()
+    {
+        At = view.At,
+        Volume = view.Volume,
+        Kind = view.Kind,
+        Subject = view.Subject,
+        Before = view.Before,
+        After = view.After,
+        Cause = view.Cause,
     };
 
     public static VolumeSpec ToSpec(this CreateVolumeRequest request) => new()

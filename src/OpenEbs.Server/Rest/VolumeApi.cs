@@ -60,8 +60,18 @@ internal static class VolumeApi
             .WithName("ListPools").WithSummary("Lists the pools of all nodes.").WithTags("Pools").Produces<PoolResource[]>();
         api.MapGet("/nodes", async (IGrainFactory grains) => (await Cluster(grains).ListNodesAsync()).Select(view => view.ToResource()).OrderBy(n => n.Name, StringComparer.Ordinal))
             .WithName("ListNodes").WithSummary("Lists the nodes of the cluster.").WithTags("Nodes").Produces<NodeResource[]>();
+        api.MapGet("/events", ListEventsAsync)
+            .WithName("ListEvents").WithSummary("Lists what happened, the newest last.").WithDescription("To one volume, or to all and to the cluster. 100 events are kept of each volume, 500 of the cluster.")
+            .WithTags("Events").Produces<EventResource[]>().ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status404NotFound, Problem);
         api.MapGet("/version", (NodeOptions options) => new VersionResource { Version = ProgramVersion.Text, ClusterId = options.ClusterId, Node = options.NodeName })
             .WithName("GetVersion").WithSummary("Says who answers.").WithTags("Nodes").Produces<VersionResource>();
+    }
+
+    private static async Task<IResult> ListEventsAsync(IGrainFactory grains, string? volume = null, int limit = 1000)
+    {
+        if (limit is < 1 or > 100_000) return RestProblems.Invalid([$"limit is {limit}; give 1 to 100000"]);
+        if (volume is not null && !VolumeName.TryParse(volume, out _)) return RestProblems.NotFound(volume);
+        return Results.Ok((await Cluster(grains).ListEventsAsync(volume, limit)).Select(view => view.ToResource()));
     }
 
     private static async Task<IResult> ListAsync(IGrainFactory grains) =>

@@ -41,11 +41,23 @@ public sealed class ReplacementTests : IAsyncLifetime
         await VerifyAsync(connection, 0, Half, seed: 2);
         await VerifyAsync(connection, Half, Half, seed: 1);
 
+        var events = await _nodes.Registry.ListEventsAsync("disk", 100);
+        var added = Assert.Single(events, e => e.Kind == "ReplicaAdded");
+        Assert.Equal(after.Replicas.Select(replica => replica.Id).Except(before.Replicas.Select(replica => replica.Id)), [added.Subject]);
+        Assert.Contains($"replica {lost.Id} on pool {lost.Pool} is lost", added.Cause, StringComparison.Ordinal);
+        string[] story = [$"ReplicaLeft {lost.Id}", $"ReplicaAdded {added.Subject}", $"ReplicaJoined {added.Subject}", $"ReplicaRemoved {lost.Id}"];
+        Assert.Equal(story, events.Select(e => $"{e.Kind} {e.Subject}").Intersect(story));
+        Assert.All(events, e => Assert.NotEqual("", e.Cause));
+
         // The replaced replica must not be needed any more: whatever is left can lose another node.
         await _nodes.StartAgainAsync(away);
         await TestNodes.UntilAsync(
             async () => (await _nodes.Registry.ListPoolsAsync()).Single(pool => pool.Id == lost.Pool) is { Online: true, Replicas: 0 }, "the files of the lost replica are deleted", seconds: 40);
         Assert.Equal(3, (await _nodes.WaitForAsync("disk", view => view.State == VolumeState.Healthy)).Replicas.Count);
+        var all = (await _nodes.Registry.ListEventsAsync(null, 1000)).Select(e => $"{e.Kind} {e.Subject}").ToList();
+        string[] ofCluster = ["VolumeCreated disk", $"NodeLeft {away.Name}", $"PoolOffline {lost.Pool}", $"PoolOnline {lost.Pool}"];
+        Assert.All(ofCluster, expected => Assert.Contains(expected, all));
+        await Assert.ThrowsAsync<VolumeNotFoundException>(() => _nodes.Registry.ListEventsAsync("none", 1));
     }
 
     [Fact]
@@ -67,6 +79,13 @@ public sealed class ReplacementTests : IAsyncLifetime
         await TestNodes.UntilAsync(async () => (await _nodes.Registry.ListPoolsAsync()).Sum(pool => pool.Replicas) == 1, "the files of the other replicas are deleted", seconds: 40);
         await VerifyAsync(connection, 0, Half, seed: 4);
         await VerifyAsync(connection, Half, Half, seed: 3);
+
+        // What was chosen stays, and what cannot stay is refused.
+        await _nodes.Registry.SetReplicasAsync("disk", 3, 3);
+        Assert.Equal(3, (await _nodes.Registry.SetReplicasAsync("disk", 4, null)).Spec.EffectiveMinInSync);
+        var tooFew = await Assert.ThrowsAsync<VolumeRequestInvalidException>(() => _nodes.Registry.SetReplicasAsync("disk", 2, null));
+        Assert.Contains("min-in-sync is 3", tooFew.Message, StringComparison.Ordinal);
+        asked = await _nodes.Registry.SetReplicasAsync("disk", 1, 1);
 
         // A create with what it is now, or was made as, is the same volume.
         Assert.Equal(asked.Uid, (await _nodes.Registry.CreateVolumeAsync("disk", new VolumeSpec { SizeBytes = 16L << 20, Replicas = 1 })).Uid);

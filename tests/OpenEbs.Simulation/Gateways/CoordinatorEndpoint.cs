@@ -23,9 +23,9 @@ internal sealed class CoordinatorEndpoint(VolumeCoordinator coordinator) : IVolu
     public ValueTask<VolumeIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> compareThenWrite, int lengthBytes, bool forceUnitAccess) =>
         coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, lengthBytes, forceUnitAccess);
 
-    public ValueTask<string> AddReplicaAsync(string pool) => coordinator.Members.AddAsync(pool);
+    public ValueTask<string> AddReplicaAsync(string pool) => coordinator.Members.AddAsync(pool, "");
 
-    public ValueTask<bool> RemoveReplicaAsync(string replicaId) => coordinator.Members.RemoveAsync(replicaId);
+    public ValueTask<bool> RemoveReplicaAsync(string replicaId) => coordinator.Members.RemoveAsync(replicaId, "");
 
     public ValueTask ForgetReplicaAsync(string replicaId) => coordinator.Members.ForgetAsync([replicaId]);
 

@@ -1,0 +1,102 @@
+using OpenEbs.Grains.Nodes;
+using OpenEbs.Grains.Volumes;
+using OpenEbs.Events;
+using OpenEbs.Pools;
+using OpenEbs.Volumes;
+
+namespace OpenEbs.Grains.Cluster;
+
+/// <summary>What happened to a cluster. Names are stored: never change them.</summary>
+internal enum ClusterEventKind
+{
+    VolumeCreated,
+    VolumeDeleted,
+    NodeJoined,
+    NodeLeft,
+
+    /// <summary>It left and joined between two looks.</summary>
+    NodeRestarted,
+    PoolOnline,
+    PoolOffline,
+}
+
+internal sealed record ClusterEvent(DateTimeOffset At, ClusterEventKind Kind, string Subject, string Before, string After, string Cause);
+
+/// <summary>Remembers what happened to the cluster, as far as the registry's looks at it show it, and lists it together with what happened to its volumes.</summary>
+internal sealed class ClusterEvents(Registry registry, VolumeRecords records, NodeDirectory nodes, TimeProvider time)
+{
+    private const int MaxEvents = 500;
+
+    /// <summary>To be called inside a change of the registry.</summary>
+    public void Tell(RegistryState state, ClusterEventKind kind, string subject, string before, string after, string cause)
+    {
+        state.Events.Add(new ClusterEvent(time.GetUtcNow(), kind, subject, before, after, cause));
+        if (state.Events.Count > MaxEvents) state.Events.RemoveRange(0, state.Events.Count - MaxEvents);
+    }
+
+    /// <summary>Compares pools and nodes with what they were; true when anything changed.</summary>
+    public bool Observe(RegistryState state, IReadOnlyList<PoolView> pools) => ObservePools(state, pools) | ObserveNodes(state);
+
+    public async Task<IReadOnlyList<EventView>> ListAsync(string? volume, int limit)
+    {
+        if (volume is not null)
+        {
+            if (!registry.Current.Volumes.ContainsKey(volume)) throw new VolumeNotFoundException($"There is no volume '{volume}'.");
+            return [.. (await OfVolumeAsync(volume)).TakeLast(limit)];
+        }
+
+        var ofVolumes = await Task.WhenAll(registry.Current.Volumes.Keys.ToList().Select(OfVolumeAsync));
+        return [.. registry.Current.Events.Select(ToView).Concat(ofVolumes.SelectMany(events => events)).OrderBy(e => e.At).TakeLast(limit)];
+    }
+
+    private bool ObservePools(RegistryState state, IReadOnlyList<PoolView> pools)
+    {
+        var changed = false;
+        foreach (var pool in pools)
+        {
+            var known = state.Pools.GetValueOrDefault(pool.Id);
+            var now = pool.Online ? new RegisteredPool(pool.Node, pool.Path, pool.CapacityBytes) : known is null ? null : known with { IsOffline = true };
+            if (now is null || now == known) continue;
+            if (known is null || known.IsOffline != now.IsOffline)
+            {
+                var kind = pool.Online ? ClusterEventKind.PoolOnline : ClusterEventKind.PoolOffline;
+                Tell(state, kind, pool.Id, known is null ? "" : pool.Online ? "offline" : "online", pool.Online ? "online" : "offline", pool.Online ? $"on node {pool.Node}, {pool.Path}" : pool.Reason);
+            }
+
+            state.Pools[pool.Id] = now;
+            changed = true;
+        }
+
+        return changed;
+    }
+
+    private bool ObserveNodes(RegistryState state)
+    {
+        var changed = false;
+        var active = nodes.ListActive().ToDictionary(node => node.Name, node => node.Silo.ToParsableString());
+        foreach (var (name, silo) in active)
+        {
+            var known = state.Nodes.GetValueOrDefault(name);
+            if (known == silo) continue;
+            Tell(state, known is null ? ClusterEventKind.NodeJoined : ClusterEventKind.NodeRestarted, name, known ?? "", silo, "its silo is active");
+            state.Nodes[name] = silo;
+            changed = true;
+        }
+
+        foreach (var name in state.Nodes.Keys.Except(active.Keys).ToList())
+        {
+            Tell(state, ClusterEventKind.NodeLeft, name, state.Nodes[name], "", "its silo has stopped, or was declared dead");
+            state.Nodes.Remove(name);
+            changed = true;
+        }
+
+        return changed;
+    }
+
+    private async Task<IReadOnlyList<EventView>> OfVolumeAsync(string volume) => await records.Of(volume).LoadAsync() is not (var record, _) ? [] :
+    [
+        .. record.Events.Select(e => new EventView { At = e.At, Volume = volume, Kind = e.Kind.ToString(), Subject = e.Subject, Before = e.Before, After = e.After, Cause = e.Cause }),
+    ];
+
+    private static EventView ToView(ClusterEvent e) => new() { At = e.At, Volume = "", Kind = e.Kind.ToString(), Subject = e.Subject, Before = e.Before, After = e.After, Cause = e.Cause };
+}

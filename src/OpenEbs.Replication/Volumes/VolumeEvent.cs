@@ -1,0 +1,41 @@
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>What a volume went through. Values are stored: append only.</summary>
+public enum VolumeEventKind
+{
+    /// <summary>A coordinator took it over.</summary>
+    Opened = 0,
+
+    /// <summary>A replica left the in-sync set.</summary>
+    ReplicaLeft = 1,
+
+    /// <summary>A replica's blocks are being copied.</summary>
+    ReplicaRebuilding = 2,
+
+    /// <summary>A replica has everything again.</summary>
+    ReplicaJoined = 3,
+
+    /// <summary>The volume has one more replica.</summary>
+    ReplicaAdded = 4,
+
+    /// <summary>The volume has one replica less.</summary>
+    ReplicaRemoved = 5,
+
+    /// <summary>Another number of replicas is wanted.</summary>
+    ReplicasWanted = 6,
+
+    /// <summary>It has another size.</summary>
+    Resized = 7,
+
+    /// <summary>Writes that were acknowledged and not flushed may be lost.</summary>
+    DataLost = 8,
+}
+
+/// <summary>One transition of a volume, for people who want to know afterwards. It is written with the change of the record that it tells of: neither is there without the other.</summary>
+/// <param name="At">When, by the clock of the coordinator's node.</param>
+/// <param name="Kind">What happened.</param>
+/// <param name="Subject">A replica's id; empty for the volume itself.</param>
+/// <param name="Before">What was; may be empty.</param>
+/// <param name="After">What is since then; may be empty.</param>
+/// <param name="Cause">Why.</param>
+public sealed record VolumeEvent(DateTimeOffset At, VolumeEventKind Kind, string Subject, string Before, string After, string Cause);
