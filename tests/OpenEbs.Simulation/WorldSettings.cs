@@ -218,6 +218,7 @@ public sealed class WorldSettings
     /// <summary>Drawn last and not often: most seeds draw the same worlds as before there was this.</summary>
     private void DrawMembership(SeededRandom random)
     {
+        Coordinator = Coordinator with { ScrubPeriod = random.Chance(0.3) ? TimeSpan.FromSeconds(random.Pick<int>([1, 10, 60])) : TimeSpan.Zero };
         if (!random.Chance(0.3)) return;
         FaultWeights = FaultWeights.Concat(MembershipChanges.Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
     }

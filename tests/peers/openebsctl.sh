@@ -67,6 +67,13 @@ within() { local i; for ((i = 0; i < 60; i++)); do "$@" && return; sleep 1; done
 check set-replicas-adds-one within in_sync 3
 check set-replicas-down ctl volume set second --replicas 2
 check set-replicas-removes-one within in_sync 2
+check scrub ctl volume scrub first
+matches scrub-says-where-to-look 'describe first' "$LAST_OUTPUT"
+scrubbed() { ctl volume describe first -o json | jq -e '.isScrubbing == false and .lastScrubAt != null'; }
+check scrub-ends within scrubbed
+scrub_event() { ctl events --volume first -o json | jq -e 'if type == "array" then . else .items end | any(.kind == "Scrubbed") and all(.kind != "BadBlocks" and .kind != "ReplicasDiffer")'; }
+check scrub-is-an-event scrub_event
+ctl_fails scrub-absent 3 'no volume' --server "$HTTP" volume scrub absent
 check events ctl events --volume second
 for word in ReplicaAdded ReplicaJoined ReplicaRemoved ReplicasWanted; do matches "events-show-$word" "second +$word" "$LAST_OUTPUT"; done
 events() { ctl events -n 200 -o json | jq -e 'if type == "array" then . else .items end | any(.kind == "VolumeCreated" and .subject == "first") and any(.kind == "Resized" and .volume == "first") and all(.cause != "")'; }

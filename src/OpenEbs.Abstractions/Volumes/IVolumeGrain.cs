@@ -18,6 +18,10 @@ public interface IVolumeGrain : IGrainWithStringKey
     [Alias("Resize")]
     ValueTask ResizeAsync(long sizeBytes);
 
+    /// <summary>Begins to read and compare all replicas, as fast as that goes; the view tells how far it is, events what was found.</summary>
+    [Alias("Scrub")]
+    ValueTask ScrubAsync();
+
     /// <summary>Reads; a reply with status Ok carries exactly <paramref name="lengthBytes"/> bytes, owned by the caller.</summary>
     [Alias("Read"), ResponseTimeout("01:00:00")]
     ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes);

@@ -50,6 +50,15 @@ public sealed record VolumeView
 
     /// <summary>Why the volume is Opening or Frozen, for people; empty otherwise.</summary>
     [Id(12)] public string Reason { get; init; } = "";
+
+    /// <summary>When the last scrub of the whole volume ended; null when there was none yet.</summary>
+    [Id(13)] public DateTimeOffset? LastScrubAt { get; init; }
+
+    /// <summary>How far the present scrub has come, 0 to 1.</summary>
+    [Id(14)] public double ScrubProgress { get; init; }
+
+    /// <summary>A scrub that was asked for is under way.</summary>
+    [Id(15)] public bool IsScrubbing { get; init; }
 }
 
 /// <summary>One iSCSI session on a volume, as its gateway reports it.</summary>

@@ -49,6 +49,12 @@ internal sealed class ControlApi(Uri server) : IDisposable
         return await ReadAsync<VolumeResource>(response, cancellationToken);
     }
 
+    public async Task<VolumeResource> ScrubVolumeAsync(string name, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Post, $"{VolumePath(name)}/scrub", null, cancellationToken);
+        return await ReadAsync<VolumeResource>(response, cancellationToken);
+    }
+
     public async Task DeleteVolumeAsync(string name, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Delete, VolumePath(name), null, cancellationToken);

@@ -9,7 +9,7 @@ namespace OpenEbs.Cli.Commands;
 /// <summary>The commands on volumes.</summary>
 internal static class VolumeCommands
 {
-    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set() };
+    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), Scrub() };
 
     private static Argument<string> Name() => new("name") { Description = "The volume's name", HelpName = "NAME" };
 
@@ -145,6 +145,20 @@ internal static class VolumeCommands
             var request = new ChangeVolumeRequest { ReplicaCount = parsed.GetValue(replicas), MinInSync = parsed.GetValue(minInSync) };
             var volume = await Output.Progress.ShowAsync("Asking the volume", api.ChangeVolumeAsync(parsed.GetValue(name)!, request, cancellationToken));
             ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command Scrub()
+    {
+        var name = Name();
+        var command = new Command("scrub", "Read and compare all replicas of a volume now; bad blocks are rewritten from good copies.") { name };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var volume = await Output.Progress.ShowAsync("Asking the volume", api.ScrubVolumeAsync(parsed.GetValue(name)!, cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, scrubbed => new Text($"Volume {scrubbed.Name} is being scrubbed: 'volume describe {scrubbed.Name}' shows how far it is, 'events --volume {scrubbed.Name}' what was found.\n"));
             return (int)ExitCode.Ok;
         });
         return command;

@@ -32,6 +32,7 @@ internal static class VolumeDescription
         Add("Replicas", new Text($"{InSync(volume)} in sync, serves with {volume.MinInSync}"));
         Add("Write cache", new Text(volume.WriteCache ? "on" : "off"));
         Add("I/O timeout", new Text(Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))));
+        Add("Scrub", new Text(Scrub(volume)));
         Add("Coordinator", new Text(volume.Coordinator.Length > 0 ? volume.Coordinator : "-"));
         Add("Epoch", new Text(volume.Epoch.ToString(CultureInfo.InvariantCulture)));
         Add("Seq", new Text($"{volume.Seq} (durable up to {volume.CommitSeq})"));
@@ -41,6 +42,12 @@ internal static class VolumeDescription
         return new Rows(facts, Text.NewLine, ClusterCommands.ReplicaTable(volume.Replicas), Text.NewLine, Sessions(volume));
 
         void Add(string name, IRenderable value) => facts.AddRow(new Text(name, new Style(decoration: Decoration.Bold)), value);
+    }
+
+    private static string Scrub(VolumeResource volume)
+    {
+        var last = volume.LastScrubAt is { } at ? $"last ended {at.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}" : "none has ended yet";
+        return $"{last}; {(volume.IsScrubbing ? "one that was asked for" : "the present one")} is at {volume.ScrubProgress.ToString("P0", CultureInfo.InvariantCulture)}";
     }
 
     private static IRenderable Sessions(VolumeResource volume)

@@ -51,6 +51,9 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
         ? CallTraces.CarryAsync((replica, epoch, incarnation, block, blockCount), static call => call.replica.ReadAsync(call.epoch, call.incarnation, call.block, call.blockCount))
         : replica.ReadAsync(epoch, incarnation, block, blockCount);
 
+    public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) =>
+        Obstacle is { } obstacle ? Away<CheckReply>(obstacle) : replica.CheckAsync(epoch, incarnation, block, blockCount);
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => replica.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 
     public ValueTask<RebuildReply> RebuildAsync(RebuildRequest request) => replica.RebuildAsync(request);

@@ -19,6 +19,9 @@ internal interface IReplicaGrain : IGrainWithStringKey
     [Alias("Read"), ResponseTimeout("00:00:10")]
     ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount);
 
+    [Alias("Check"), ResponseTimeout("00:00:10")]
+    ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount);
+
     [Alias("ReadLog"), ResponseTimeout("00:00:10")]
     ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes);
 

@@ -82,6 +82,8 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) =>
         CallTraces.EndAsync(CallTraces.Begin("read"), _session!.ReadAsync(epoch, incarnation, block, blockCount));
 
+    public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.CheckAsync(epoch, incarnation, block, blockCount);
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => _session!.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 
     public ValueTask<RebuildReply> RebuildAsync(RebuildRequest request) => _session!.RebuildAsync(request);

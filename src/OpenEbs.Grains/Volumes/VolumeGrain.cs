@@ -126,6 +126,12 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         LogResized(_name, record.SizeBytes, sizeBytes);
     }
 
+    public async ValueTask ScrubAsync()
+    {
+        await Coordinator.WhenServingAsync();
+        Coordinator.Scrub();
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes)
     {

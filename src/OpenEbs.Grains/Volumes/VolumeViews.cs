@@ -40,6 +40,9 @@ internal static class VolumeViews
             Seq = snapshot.Seq,
             CommitSeq = snapshot.CommitSeq,
             Reason = snapshot.Reason,
+            LastScrubAt = record?.LastScrubAt,
+            ScrubProgress = snapshot.ScrubProgress,
+            IsScrubbing = snapshot.IsScrubHurried,
         };
     }
 

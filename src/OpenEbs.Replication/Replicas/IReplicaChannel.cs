@@ -23,6 +23,9 @@ public interface IReplicaChannel
 
     ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount);
 
+    /// <summary>Reads blocks and checks them against their checksums; says of their contents only a digest. Replicas that have the same operations have the same digests.</summary>
+    ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount);
+
     ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes);
 
     ValueTask<RebuildReply> RebuildAsync(RebuildRequest request);

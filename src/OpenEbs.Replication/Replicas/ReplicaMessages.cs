@@ -58,6 +58,13 @@ public readonly record struct AppendReply(ReplicaOutcome Outcome, long LastSeq, 
 /// <param name="Reason">For people.</param>
 public readonly record struct ReadReply(ReplicaOutcome Outcome, IMemoryOwner<byte>? Data, long BadBlock = -1, string Reason = "");
 
+/// <summary>Answer to a check.</summary>
+/// <param name="Outcome">As of a read.</param>
+/// <param name="Digest">CRC-32C of all the blocks' bytes, when Ok.</param>
+/// <param name="BadBlock">The first bad block, when BadBlock.</param>
+/// <param name="Reason">For people.</param>
+public sealed record CheckReply(ReplicaOutcome Outcome, uint Digest, long BadBlock = -1, string Reason = "");
+
 /// <summary>Operations read back from a replica's log.</summary>
 /// <param name="Outcome">Ok, StaleEpoch, Restarted or Failed (also when the log no longer reaches back so far).</param>
 /// <param name="Batch">Null at the end of the log.</param>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Storage;
 using OpenEbs.Storage.Devices;
 using OpenEbs.Storage.Scheduling;
 using OpenEbs.Storage.Store;
@@ -167,6 +168,13 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         {
             data?.Dispose();
         }
+    }
+
+    public async ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount)
+    {
+        var read = await ReadAsync(epoch, incarnation, block, blockCount);
+        using var data = read.Data;
+        return new CheckReply(read.Outcome, data is null ? 0 : Crc32C.Compute(data.Memory.Span[..(blockCount * VolumeBlocks.BlockBytes)]), read.BadBlock, read.Reason);
     }
 
     public async ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes)

@@ -43,4 +43,4 @@ public enum CoordinatorState
 public readonly record struct ReplicaSnapshot(string Id, string Pool, ReplicaStanding Standing, long AckedSeq, long DurableSeq, long Lag, long UsedBytes, string Reason);
 
 /// <summary>A volume as its coordinator sees it.</summary>
-public sealed record CoordinatorSnapshot(CoordinatorState State, string Reason, VolumeRecord? Record, long Seq, long CommitSeq, IReadOnlyList<ReplicaSnapshot> Replicas);
+public sealed record CoordinatorSnapshot(CoordinatorState State, string Reason, VolumeRecord? Record, long Seq, long CommitSeq, IReadOnlyList<ReplicaSnapshot> Replicas, double ScrubProgress, bool IsScrubHurried);

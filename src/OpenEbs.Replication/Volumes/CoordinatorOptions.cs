@@ -51,6 +51,9 @@ public sealed record CoordinatorOptions
     /// <summary>Where the coordinator runs, for people.</summary>
     public string Place { get; init; } = "";
 
+    /// <summary>Within which every block of every replica is read and checked; zero for never.</summary>
+    public TimeSpan ScrubPeriod { get; init; } = TimeSpan.FromDays(7);
+
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
 }

@@ -24,6 +24,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     private readonly WriteOrder _order;
     private readonly VolumeWrites _writes;
     private readonly InSyncSet _inSync;
+    private readonly VolumeScrub _scrub;
     private readonly IoGate _gate = new();
     private VolumeOpening? _opening;
     private bool _watching;
@@ -43,13 +44,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     }
 
     internal VolumeCoordinator(
-        IVolumeRecordStore records,
-        Func<ReplicaEntry, IReplicaChannel> connect,
-        CoordinatorOptions options,
-        TimeProvider time,
-        MemoryPool<byte> pool,
-        Action onFenced,
-        ILogger logger,
+        IVolumeRecordStore records, Func<ReplicaEntry, IReplicaChannel> connect, CoordinatorOptions options, TimeProvider time, MemoryPool<byte> pool, Action onFenced, ILogger logger,
         CoordinatorFaults faults)
     {
         _context = new VolumeContext(new RecordKeeper(records, options.Place, time, options.RetryDelay * 5), options, time, pool, logger, faults);
@@ -60,6 +55,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _order = new WriteOrder(_context, Watch);
         _writes = new VolumeWrites(_context, _reads, _order, Watch);
         _inSync = new InSyncSet(_context, _reads, this);
+        _scrub = new VolumeScrub(_context, _reads, this);
         Members = new ReplicaMembership(_context, _inSync, this, connect, () => _opened && !_context.IsStopped);
     }
 
@@ -187,6 +183,9 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         };
     }
 
+    /// <summary>Reads and compares all replicas from the volume's beginning on, at once.</summary>
+    public void Scrub() => _scrub.Hurry();
+
     /// <summary>Asks the replicas how much they occupy, for the next <see cref="Snapshot"/>; those that do not answer soon keep their old figure.</summary>
     public ValueTask RefreshUsageAsync() => _inSync.RefreshUsageAsync();
 
@@ -196,7 +195,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var last = _context.Log.LastSeq;
         var replicas = _context.Links.Select(l => new ReplicaSnapshot(
             l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.State == LinkState.Live ? "" : l.Reason));
-        return new CoordinatorSnapshot(State, StateReason(), record, last, _context.CommitSeq, [.. replicas]);
+        return new CoordinatorSnapshot(State, StateReason(), record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
     }
 
     /// <summary>Makes everything durable if it can soon, then stops: I/O still waiting ends as Fenced.</summary>
@@ -259,6 +258,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             _order.Mark(Deadline());
             UpdateServing();
             _ = _inSync.BeatAsync();
+            _ = _scrub.RunAsync();
             foreach (var link in _context.Links.Where(l => l.State == LinkState.Down)) _ = _inSync.RejoinAsync(link);
         }
         catch (VolumeRecordConflictException e)

@@ -29,6 +29,15 @@ public enum VolumeEventKind
 
     /// <summary>Writes that were acknowledged and not flushed may be lost.</summary>
     DataLost = 8,
+
+    /// <summary>A scrub found bad blocks on a replica.</summary>
+    BadBlocks = 9,
+
+    /// <summary>A scrub found that replicas that must be equal are not.</summary>
+    ReplicasDiffer = 10,
+
+    /// <summary>A scrub that was asked for has ended.</summary>
+    Scrubbed = 11,
 }
 
 /// <summary>One transition of a volume, for people who want to know afterwards. It is written with the change of the record that it tells of: neither is there without the other.</summary>

@@ -36,6 +36,14 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         }
     }
 
+    /// <summary>Rewrites a block that is bad on one replica from another's good copy; the caller holds its range. False when there is none.</summary>
+    public async ValueTask<bool> RepairAsync(ReplicaLink link, long block)
+    {
+        var good = await ReadAsync(block, 1, context.Now + context.Ticks(context.Options.ReplicaTimeout), link.Bit);
+        good.Data?.Dispose();
+        return good.Status == VolumeIoStatus.Ok;
+    }
+
     /// <summary>The part that was asked for, of blocks read whole.</summary>
     public VolumeIoResult Trim(VolumeIoResult result, int skipBytes, int lengthBytes)
     {
@@ -269,8 +277,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         try
         {
             await range.GrantedAsync();
-            var good = await ReadAsync(block, 1, context.Now + context.Ticks(context.Options.ReplicaTimeout), link.Bit);
-            good.Data?.Dispose();
+            await RepairAsync(link, block);
         }
         finally
         {

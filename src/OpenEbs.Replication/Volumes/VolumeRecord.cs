@@ -54,7 +54,13 @@ public sealed record VolumeRecord
     public long DataLossCount { get; init; }
     public bool Deleting { get; init; }
 
-    /// <summary>What the volume went through, the newest last.</summary>
+    /// <summary>When the last scrub of the whole volume ended; null when there was none yet.</summary>
+    public DateTimeOffset? LastScrubAt { get; init; }
+
+    /// <summary>The block up to which the present scrub has come, saved now and then.</summary>
+    public long ScrubCursor { get; init; }
+
+    /// <summary>What the volume went through, the newest last.
     public IReadOnlyList<VolumeEvent> Events { get; init; } = [];
 
     public int InSyncCount => Replicas.Count(r => r.Standing == ReplicaStanding.InSync);

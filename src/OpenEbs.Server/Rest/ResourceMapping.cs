@@ -28,6 +28,9 @@ internal static class ResourceMapping
         Portals = view.Portals,
         Seq = view.Seq,
         CommitSeq = view.CommitSeq,
+        LastScrubAt = view.LastScrubAt,
+        ScrubProgress = Math.Round(view.ScrubProgress, 4),
+        IsScrubbing = view.IsScrubbing,
         Replicas = [.. view.Replicas.Select(ToResource)],
         Sessions = [.. view.Sessions.Select(session => new SessionResource
         {

@@ -48,6 +48,9 @@ internal static class VolumeApi
         volumes.MapPatch("{name}", ChangeAsync).WithName("ChangeVolume").WithSummary("Changes a volume's size or replicas.")
             .WithDescription("Initiators are told of a new size by a unit attention; they may have to rescan the device. Replicas are added and removed in the background.")
             .Produces<VolumeResource>().ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status404NotFound, Problem);
+        volumes.MapPost("{name}/scrub", ScrubAsync).WithName("ScrubVolume").WithSummary("Begins to read and compare all replicas of a volume.")
+            .WithDescription("Returns at once; the volume tells how far it is, events what was found. Without being asked a volume is scrubbed once a week, at an even and low rate.")
+            .Produces<VolumeResource>(StatusCodes.Status202Accepted).ProducesProblem(StatusCodes.Status404NotFound, Problem);
         volumes.MapDelete("{name}", DeleteAsync).WithName("DeleteVolume").WithSummary("Deletes a volume and all its data.")
             .Produces(StatusCodes.Status204NoContent).ProducesProblem(StatusCodes.Status404NotFound, Problem);
     }
@@ -109,6 +112,14 @@ internal static class VolumeApi
         if (request.SizeBytes is { } sizeBytes) await volume.ResizeAsync(sizeBytes);
         if (request is { ReplicaCount: not null } or { MinInSync: not null }) await Cluster(grains).SetReplicasAsync(name, changed.Replicas, request.MinInSync);
         return Results.Ok((await volume.DescribeAsync()).ToResource());
+    }
+
+    private static async Task<IResult> ScrubAsync(string name, IGrainFactory grains)
+    {
+        if (!VolumeName.TryParse(name, out _)) return RestProblems.NotFound(name);
+        var volume = grains.GetGrain<IVolumeGrain>(name);
+        await volume.ScrubAsync();
+        return Results.Accepted($"/api/v1/volumes/{name}", (await volume.DescribeAsync()).ToResource());
     }
 
     private static async Task<IResult> DeleteAsync(string name, IGrainFactory grains) =>

@@ -65,6 +65,9 @@ internal sealed class TestNodes : IAsyncDisposable
 
     public InProcessSiloHandle Node(int index) => Cluster.Silos[index];
 
+    /// <summary>Where a pool's files are.</summary>
+    public string DirectoryOf(string pool) => Path.Combine(_directory, pool[..pool.LastIndexOf('-')], $"pool-{pool[(pool.LastIndexOf('-') + 1)..]}");
+
     public VolumeGateway Gateway(InProcessSiloHandle node) => node.ServiceProvider.GetRequiredService<VolumeGateway>();
 
     /// <summary>The node on which the volume's grain is active now.</summary>

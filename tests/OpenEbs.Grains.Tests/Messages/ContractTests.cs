@@ -14,9 +14,9 @@ namespace OpenEbs.Grains.Tests.Messages;
 public class ContractTests
 {
     [Theory]
-    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Write,WriteZeroes")]
+    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,Write,WriteZeroes")]
     [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,SetReplicas")]
-    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Copy,Delete,Flush,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
+    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Flush,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
     [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,RemoveReplica,SetWantedReplicas,StepDown")]
     [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
     [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools")]
@@ -33,7 +33,7 @@ public class ContractTests
 
         Assert.Equal(
             [
-                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
+                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.CheckReply", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
                 "openebs.NodeFacts", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange",
                 "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.ReplicaView", "openebs.SessionView", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
                 "openebs.VolumeMoving", "openebs.VolumeName", "openebs.VolumeNotFound", "openebs.VolumePlacement", "openebs.VolumeRequestInvalid", "openebs.VolumeSpec", "openebs.VolumeUnavailable", "openebs.VolumeView",

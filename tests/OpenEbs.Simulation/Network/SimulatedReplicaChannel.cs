@@ -34,6 +34,9 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
         return reply with { Data = data };
     }
 
+    public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) =>
+        CallAsync("Check", session => session.CheckAsync(epoch, incarnation, block, blockCount));
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => CallAsync("ReadLog", async session =>
     {
         var reply = await session.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);

@@ -18,6 +18,7 @@ namespace OpenEbs.Grains.Replicas.Messages;
 [JsonSerializable(typeof(RebuildReply))]
 [JsonSerializable(typeof(ChangedReply))]
 [JsonSerializable(typeof(AllocatedReply))]
+[JsonSerializable(typeof(CheckReply))]
 internal sealed partial class ControlMessages : JsonSerializerContext;
 
 /// <summary>Length-prefixed UTF-8 JSON.</summary>
@@ -91,3 +92,9 @@ internal sealed class AllocatedReplyCodec : ControlMessageCodec<AllocatedReply>;
 
 [RegisterCopier]
 internal sealed class AllocatedReplyCopier : HandOverCopier<AllocatedReply>;
+
+[RegisterSerializer]
+internal sealed class CheckReplyCodec : ControlMessageCodec<CheckReply>;
+
+[RegisterCopier]
+internal sealed class CheckReplyCopier : HandOverCopier<CheckReply>;

@@ -11,6 +11,7 @@ internal static class MessageAliases
         ["openebs.AppendRequest"] = typeof(AppendRequest),
         ["openebs.AppendReply"] = typeof(AppendReply),
         ["openebs.ReadReply"] = typeof(ReadReply),
+        ["openebs.CheckReply"] = typeof(CheckReply),
         ["openebs.LogReply"] = typeof(LogReply),
         ["openebs.OpenRequest"] = typeof(OpenRequest),
         ["openebs.OpenReply"] = typeof(OpenReply),

@@ -9,7 +9,8 @@ public sealed record EventResource
     /// <summary>The volume; empty for an event of the cluster.</summary>
     public required string Volume { get; init; }
 
-    /// <summary>What happened: Opened, ReplicaLeft, ReplicaRebuilding, ReplicaJoined, ReplicaAdded, ReplicaRemoved, ReplicasWanted, Resized, DataLost; of the cluster VolumeCreated, VolumeDeleted,
+    /// <summary>What happened: Opened, ReplicaLeft, ReplicaRebuilding, ReplicaJoined, ReplicaAdded, ReplicaRemoved, ReplicasWanted, Resized, DataLost, BadBlocks,
+    /// ReplicasDiffer, Scrubbed; of the cluster VolumeCreated, VolumeDeleted,
     /// NodeJoined, NodeLeft, NodeRestarted, PoolOnline, PoolOffline.</summary>
     public required string Kind { get; init; }
 

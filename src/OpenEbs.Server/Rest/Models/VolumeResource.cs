@@ -7,6 +7,15 @@ namespace OpenEbs.Rest;
 /// <summary>A replicated block volume.</summary>
 public sealed record VolumeResource
 {
+    /// <summary>When the last scrub of the whole volume ended; absent when there was none yet.</summary>
+    public DateTimeOffset? LastScrubAt { get; init; }
+
+    /// <summary>How far the present scrub has come, 0 to 1.</summary>
+    public double ScrubProgress { get; init; }
+
+    /// <summary>A scrub that was asked for is under way.</summary>
+    public bool IsScrubbing { get; init; }
+
     /// <summary>Name, unique in the cluster; also the last part of the target name.</summary>
     public required string Name { get; init; }
 
