@@ -49,7 +49,7 @@ busy_percent() {
   local before after; before=$(head -n 1 /proc/stat); sleep 0.5; after=$(head -n 1 /proc/stat)
   awk -v a="$before" -v b="$after" 'BEGIN{split(a, x); split(b, y); for (i = 2; i <= 9; i++) all += y[i] - x[i]; idle = y[5] + y[6] - x[5] - x[6]; printf "%.0f", (all - idle) * 100 / (all ? all : 1)}'
 }
-settle() { local i; sync; for ((i = 0; i < 40; i++)); do [ "$(busy_percent)" -ge 15 ] || return 0; done; }
+settle() { local i; sync; for ((i = 0; i < 40; i++)); do [ "$(busy_percent)" -ge 25 ] || return 0; done; }
 
 for side in $SIDES; do
   start_side "$side" || { fail "start-$side" "$(tail -n 3 "$SERVER_LOG" 2>/dev/null)"; finish; }

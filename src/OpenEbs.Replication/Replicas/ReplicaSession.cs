@@ -86,6 +86,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
             var last = store.Last.Seq;
             var batch = request.Batch;
             if (batch.FirstSeq > last + 1) return Reply(ReplicaOutcome.SeqGap);
+            if (batch.Epoch > store.Last.Epoch && batch.FirstSeq <= last) return Reply(ReplicaOutcome.Failed) with { Reason = $"its log ends at {store.Last}: it has other operations than epoch {batch.Epoch}" };
             if (batch.LastSeq > last)
             {
                 // A repeated request may begin with operations that are here already: apply the rest.

@@ -127,7 +127,11 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
     {
         Reason = $"levelling replicas with {source.Link.Entry.Id} at {source.Status!.Last}";
         var levelled = await Task.WhenAll(responders.Where(c => c != source).Select(c => LevelAsync(source, c)));
-        return levelled.All(done => done);
+        if (levelled.All(done => done)) return true;
+
+        // What was known of those that were levelled is no longer so: their logs have grown, or were cut.
+        foreach (var candidate in responders) candidate.Status = null;
+        return false;
     }
 
     private async Task<bool> LevelAsync(Candidate source, Candidate target)
@@ -148,11 +152,9 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         }
         catch (Exception e) when (!context.IsStopped)
         {
-            // Both are asked anew, since either may be the one that failed; a target that no log can level is left out and rebuilt later.
+            // All are asked anew, since any may be the one that failed; a target that no log can level is left out and rebuilt later.
             Fail(target, e.Message);
-            target.Status = null;
             if (e is LogUnavailableException) _candidates.Remove(target);
-            else source.Status = null;
             return false;
         }
     }

@@ -271,7 +271,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     }
 
     /// <summary>A replica found a block bad when another had already answered for it: the reader is gone, the repair is due all the same.</summary>
-    private async Task RepairLateAsync(ReplicaLink link, long block)
+    public async Task RepairLateAsync(ReplicaLink link, long block)
     {
         var range = context.Ranges.Enter(block, 1, RangeUse.Read);
         try

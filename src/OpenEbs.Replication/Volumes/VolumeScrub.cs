@@ -14,6 +14,9 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
 
     /// <summary>256 KiB: what is checked, and kept from being written, at once.</summary>
     private const int PieceBlocks = 64;
+    /// <summary>Whoever has the good copy may be away for a moment.</summary>
+    private const int MaxTries = 3;
+    private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan SaveInterval = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan LongestNap = TimeSpan.FromSeconds(5);
 
@@ -55,9 +58,7 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
                     _wake = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
                 }
 
-                if (!_isHurried && context.Options.ScrubPeriod <= TimeSpan.Zero) await NapAsync(LongestNap);
-                else if (_cursor < BlockCount) await ScrubWindowAsync();
-                else await EndAsync();
+                await GoOnAsync();
             }
         }
         catch (VolumeRecordConflictException e)
@@ -66,6 +67,22 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
         }
         catch (OperationCanceledException) when (context.IsStopped)
         {
+        }
+    }
+
+    private async Task GoOnAsync()
+    {
+        try
+        {
+            if (!_isHurried && context.Options.ScrubPeriod <= TimeSpan.Zero) await NapAsync(LongestNap);
+            else if (_cursor < BlockCount) await ScrubWindowAsync();
+            else await EndAsync();
+        }
+        catch (Exception e) when (e is not VolumeRecordConflictException && !context.IsStopped)
+        {
+            // Nothing is expected here; but a scrub that ended in silence would be missed by nobody.
+            LogFailed(e);
+            await NapAsync(LongestNap);
         }
     }
 
@@ -82,13 +99,14 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
         foreach (var piece in pieces)
         {
             if (_isRestarted || context.IsStopped) break;
-            await ScrubPieceAsync(piece.Block, (int)piece.BlockCount);
+            for (var tries = 1; !await ScrubPieceAsync(piece.Block, (int)piece.BlockCount, isLast: tries == MaxTries) && tries < MaxTries; tries++) await NapAsync(RetryPause);
+            if (!_isRestarted) _cursor = piece.Block + piece.BlockCount;
             if (!_isHurried) await NapAsync(period / pieces.Count);
         }
 
-        if (!_isRestarted) _cursor = first + count;
         if (_found.Count > 0 || (!_isHurried && context.Now - _savedAt > context.Ticks(SaveInterval))) await SaveAsync(record => record);
         if (!_isHurried) await NapAsync(period - TimeSpan.FromSeconds((context.Now - started) / (double)context.Time.TimestampFrequency));
+        if (!_isRestarted) _cursor = first + count;
     }
 
     private async Task EndAsync()
@@ -129,23 +147,20 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
         return pieces;
     }
 
-    /// <summary>No write is in flight to the piece meanwhile: what the replicas have of it is the same.</summary>
-    private async Task ScrubPieceAsync(long block, int blockCount)
+    /// <summary>No write is in flight to the piece meanwhile: what the replicas have of it is the same. False when there is a bad block for which no good copy could be had now.</summary>
+    private async Task<bool> ScrubPieceAsync(long block, int blockCount, bool isLast)
     {
         var range = context.Ranges.Enter(block, blockCount, RangeUse.Read);
         try
         {
             await range.GrantedAsync();
-            if (context.IsStopped) return;
-            var digests = new List<(ReplicaLink Link, uint Digest)>();
-            foreach (var link in context.Links)
-            {
-                if (await CheckAsync(link, block, blockCount) is { } digest) digests.Add((link, digest));
-            }
+            if (context.IsStopped) return true;
+            var answers = await Task.WhenAll(context.Links.Select(async link => (Link: link, Checked: await CheckAsync(link, block, blockCount, isLast))));
 
-            // Who was passed over, or came back, while others were asked has not been compared with them.
-            digests.RemoveAll(d => !context.IsCurrent(d.Link));
+            // Who was passed over, or went down meanwhile, is not compared.
+            var digests = answers.Where(answer => answer.Checked.Digest is not null && context.IsCurrent(answer.Link)).Select(answer => (answer.Link, Digest: answer.Checked.Digest!.Value)).ToList();
             if (digests.Count > 1 && digests.Exists(d => d.Digest != digests[0].Digest)) await ReportDifferenceAsync(block, blockCount, digests);
+            return !Array.Exists(answers, answer => answer.Checked.IsBad);
         }
         finally
         {
@@ -153,31 +168,39 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
         }
     }
 
-    /// <summary>Null when the replica could not be asked, or has a bad block that no other has good.</summary>
-    private async Task<uint?> CheckAsync(ReplicaLink link, long block, int blockCount)
+    /// <summary>The digest is null when the replica could not be asked, or is bad: has a bad block that no other has good.</summary>
+    private async Task<(uint? Digest, bool IsBad)> CheckAsync(ReplicaLink link, long block, int blockCount, bool isLast)
     {
         for (var tries = 0; tries <= blockCount && context.IsCurrent(link) && !context.IsStopped; tries++)
         {
-            if (await AskAsync(link, block, blockCount) is not { } reply) return null;
+            if (await AskAsync(link, block, blockCount) is not { } reply) break;
             link.Learn(reply.Outcome);
-            if (reply.Outcome == ReplicaOutcome.Ok) return reply.Digest;
-            if (reply.Outcome != ReplicaOutcome.BadBlock) return null;
+            if (reply.Outcome == ReplicaOutcome.Ok) return (reply.Digest, false);
+            if (reply.Outcome != ReplicaOutcome.BadBlock) break;
             var isRepaired = await reads.RepairAsync(link, reply.BadBlock);
+            if (!isRepaired && !isLast) return (null, true);
             var found = _found.GetValueOrDefault(link) ?? new Finding(reply.BadBlock);
             _found[link] = found with { Count = found.Count + 1, Repaired = found.Repaired + (isRepaired ? 1 : 0) };
             LogBad(link.Entry.Id, reply.BadBlock, isRepaired ? "rewritten from a good copy" : "no other in-sync replica has a good copy");
-            if (!isRepaired) return null;
+            if (!isRepaired) return (null, true);
         }
 
-        return null;
+        return (null, false);
     }
 
     /// <summary>Gives up soon: writes to the piece wait.</summary>
     private async Task<CheckReply?> AskAsync(ReplicaLink link, long block, int blockCount)
     {
         var asked = TryAskAsync();
-        await Task.WhenAny(asked, Task.Delay(context.Options.HedgeDelay * 5, context.Time, CancellationToken.None));
-        return asked.IsCompleted ? await asked : null;
+        await Task.WhenAny(asked, Task.Delay(context.Options.ReplicaTimeout / 4, context.Time, CancellationToken.None));
+        if (asked.IsCompleted) return await asked;
+        _ = RepairLateAsync();
+        return null;
+
+        async Task RepairLateAsync()
+        {
+            if (await asked is { Outcome: ReplicaOutcome.BadBlock } late && !context.IsStopped) await reads.RepairLateAsync(link, late.BadBlock);
+        }
 
         async Task<CheckReply?> TryAskAsync()
         {
@@ -234,6 +257,9 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
 
     [LoggerMessage(2602, LogLevel.Error, "A scrub found that replicas differ in blocks from {Block} on ({Count}): {What}")]
     private partial void LogDiffer(long block, int count, string what);
+
+    [LoggerMessage(2604, LogLevel.Error, "A scrub failed and is tried again")]
+    private partial void LogFailed(Exception exception);
 
     [LoggerMessage(2603, LogLevel.Information, "The volume has been scrubbed")]
     private partial void LogEnded();

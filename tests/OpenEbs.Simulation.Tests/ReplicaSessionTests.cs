@@ -1,0 +1,66 @@
+using System.Buffers;
+using Microsoft.Extensions.Logging.Abstractions;
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Storage.Store;
+using OpenEbs.Testing.Store;
+using Xunit;
+
+namespace OpenEbs.Simulation.Tests;
+
+/// <summary>What a replica refuses, whatever its coordinator believes of it.</summary>
+public sealed class ReplicaSessionTests : IAsyncDisposable
+{
+    private readonly MemoryReplicaStore _store = new();
+    private readonly ReplicaSession _session;
+
+    public ReplicaSessionTests() =>
+        _session = new ReplicaSession(_ => ValueTask.FromResult<IReplicaStore>(_store), Guid.NewGuid(), MemoryPool<byte>.Shared, NullLogger.Instance);
+
+    public ValueTask DisposeAsync() => _session.DisposeAsync();
+
+    [Fact]
+    public async Task Append_OfAnotherOperationThanItHasInThatPlace_IsRefused()
+    {
+        await _session.OpenAsync(new OpenRequest(2, Create: true, 1));
+        Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(2, 1)).Outcome);
+        Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(2, 2)).Outcome);
+
+        // A coordinator that thinks the log ends at 2/1 issues seq 2 anew. That is no repetition.
+        await _session.OpenAsync(new OpenRequest(3, Create: false, 1));
+        var reply = await AppendAsync(3, 2);
+
+        Assert.Equal(ReplicaOutcome.Failed, reply.Outcome);
+        Assert.Contains("ends at 2/2", reply.Reason, StringComparison.Ordinal);
+        Assert.Equal(new LogPosition(2, 2), _store.Status.Last);
+        Assert.Null(_session.Failure);
+
+        // A repetition, and what continues the log, are taken.
+        Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(3, 3)).Outcome);
+        Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(3, 3)).Outcome);
+        Assert.Equal(new LogPosition(3, 3), _store.Status.Last);
+    }
+
+    [Fact]
+    public async Task Step_SentBeforeTheReplicaWasOpenedAnew_IsRefused()
+    {
+        await _session.OpenAsync(new OpenRequest(2, Create: true, 1));
+        await AppendAsync(2, 1);
+        await AppendAsync(2, 2);
+        var late = new RebuildRequest(2, _session.Incarnation, RebuildStep.Truncate, 1, default, 2);
+        await _session.OpenAsync(new OpenRequest(2, Create: false, 3));
+        await AppendAsync(2, 3);
+
+        Assert.Equal(ReplicaOutcome.Failed, (await _session.RebuildAsync(late)).Outcome);
+        Assert.Equal(3, _store.Status.Last.Seq);
+
+        // One that was sent after it is carried out.
+        Assert.Equal(ReplicaOutcome.Ok, (await _session.RebuildAsync(late with { Number = 4 })).Outcome);
+        Assert.Equal(1, _store.Status.Last.Seq);
+    }
+
+    private async Task<AppendReply> AppendAsync(long epoch, long seq)
+    {
+        var mark = new StoreOperation(OperationKind.Mark, 0, 0, default, default);
+        return await _session.AppendAsync(new AppendRequest(epoch, _session.Incarnation, 0, new StoreBatch(epoch, seq, new[] { mark }), flush: false));
+    }
+}
