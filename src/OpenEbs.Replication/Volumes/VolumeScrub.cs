@@ -29,12 +29,13 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
     private long _savedAt;
 
     /// <summary>How much of the volume the present scrub has been through, 0 to 1.</summary>
-    public double Progress => BlockCount is var blocks and > 0 ? Math.Min(1, (double)_cursor / blocks) : 0;
+    public double Progress => BlockCount is > 0 and var blocks ? Math.Min(1, (double)_cursor / blocks) : 0;
 
     /// <summary>It was asked for and goes on as fast as it can.</summary>
     public bool IsHurried => _isHurried;
 
-    private long BlockCount => context.Keeper.Record!.SizeBytes / VolumeBlocks.BlockBytes;
+    /// <summary>0 before the record was read.</summary>
+    private long BlockCount => (context.Keeper.Record?.SizeBytes ?? 0) / VolumeBlocks.BlockBytes;
 
     /// <summary>Scrubs the whole volume from its beginning, at once and without pauses.</summary>
     public void Hurry()
