@@ -272,14 +272,21 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             link.JoinUnsettled = true;
             await SetStandingAsync(ReplicaStanding.InSync, "it has everything again");
         }
-        finally
+        catch (Exception e) when (e is not VolumeRecordConflictException)
         {
-            link.JoinUnsettled = false;
-            link.Joining = false;
-            owner.OnProgress();
+            EndJoining();
+            throw;
         }
 
+        // Not so when another coordinator has taken over: the record may list the replica, so nothing that it lacks may be acknowledged any more.
+        EndJoining();
         LogJoined(link.Entry.Id);
+    }
+
+    private void EndJoining()
+    {
+        link.JoinUnsettled = link.Joining = false;
+        owner.OnProgress();
     }
 
     private async Task SetStandingAsync(ReplicaStanding standing, string cause)
