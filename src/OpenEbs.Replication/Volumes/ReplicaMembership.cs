@@ -56,12 +56,12 @@ public sealed partial class ReplicaMembership
     /// <summary>Removes a replica; what it has is no longer needed. The record keeps it in <see cref="VolumeRecord.Leaving"/> until its files are taken care of.</summary>
     /// <param name="replicaId">The replica.</param>
     /// <param name="cause">Why, for people.</param>
-    /// <returns>False when it is in sync and the volume cannot do without it now.</returns>
+    /// <returns>False when the volume cannot do without it now, or it is not known here: whoever was overtaken by another coordinator may not know all replicas.</returns>
     /// <exception cref="InvalidOperationException">The volume is not open yet or no longer.</exception>
     public async ValueTask<bool> RemoveAsync(string replicaId, string cause)
     {
         EnsureOpen();
-        if (_context.Links.FirstOrDefault(l => l.Entry.Id == replicaId) is not { } link) return _context.Keeper.Record!.Find(replicaId) is null;
+        if (_context.Links.FirstOrDefault(l => l.Entry.Id == replicaId) is not { } link) return false;
         await ChangeAsync(record =>
         {
             if (record.Find(replicaId) is not { } entry || !_inSync.CanDoWithout(link)) return record;
