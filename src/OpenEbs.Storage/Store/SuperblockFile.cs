@@ -21,6 +21,9 @@ internal static class SuperblockFile
 
                 // A killed process may have left the newer copy in the page cache only; the next write replaces the other one, which then would be the only one on media.
                 await file.FlushAsync();
+
+                // And one killed while it made the store may have left the file's name there only.
+                await device.SyncDirectoryAsync();
                 return (file, found);
             }
 
