@@ -105,7 +105,7 @@ public static class SimulationRun
     private static async Task VerifyAsync(World world, string when, int gatewayNumber)
     {
         var gateway = new Gateway(world, gatewayNumber, retries: true);
-        var found = await ReadAllAsync(world, gateway);
+        await ReadAllAsync(world, gateway);
         var deadline = world.Scheduler.Now + HealingLimit.Ticks;
         while (world.Records.Record.Replicas.Any(entry => entry.Standing != ReplicaStanding.InSync) || world.Members.Any(replica => !replica.IsOpen || replica.IsClosing)
             || world.Placement.Activations.Any(activation => activation.IsChangingReplicas))
@@ -118,6 +118,8 @@ public static class SimulationRun
             world.Placement.Sweep();
         }
 
+        // Anew: a write whose initiator gave up may have taken effect meanwhile.
+        var found = await ReadAllAsync(world, gateway);
         await SubmitAsync(world, gateway, () => new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Flush, FirstSector = 0, SectorCount = 0, ForceUnitAccess = false });
         foreach (var replica in world.Members.ToArray())
         {
