@@ -40,7 +40,7 @@ public sealed partial class ReplicaMembership
             added = record.Replicas.FirstOrDefault(entry => entry.Pool == pool);
             if (added is not null) return record;
             if (record.Replicas.Count >= MaxReplicas) throw new InvalidOperationException($"The volume has {record.Replicas.Count} replicas, more it cannot have.");
-            var number = Math.Max(record.NextReplicaNumber, record.Replicas.Count);
+            var number = record.FreeReplicaNumber;
             added = new ReplicaEntry($"{record.Uid:N}-{number}", pool, ReplicaStanding.Faulted, Created: false, "it is new", _context.UtcNow);
             return (record with { Replicas = [.. record.Replicas, added], NextReplicaNumber = number + 1, WantedReplicas = record.EffectiveReplicas })
                 .Tell(new VolumeEvent(_context.UtcNow, VolumeEventKind.ReplicaAdded, added.Id, "", pool, cause));
@@ -65,7 +65,7 @@ public sealed partial class ReplicaMembership
         await ChangeAsync(record =>
         {
             if (record.Find(replicaId) is not { } entry || !_inSync.CanDoWithout(link)) return record;
-            return (record with { Replicas = [.. record.Replicas.Where(other => other != entry)], Leaving = [.. record.Leaving, entry], WantedReplicas = record.EffectiveReplicas })
+            return (record with { Replicas = [.. record.Replicas.Where(other => other != entry)], Leaving = [.. record.Leaving, entry], NextReplicaNumber = record.FreeReplicaNumber, WantedReplicas = record.EffectiveReplicas })
                 .Tell(new VolumeEvent(_context.UtcNow, VolumeEventKind.ReplicaRemoved, entry.Id, entry.Pool, "", cause));
         });
         if (_context.Keeper.Record!.Find(replicaId) is not null) return false;

@@ -60,12 +60,15 @@ public sealed record VolumeRecord
     /// <summary>The block up to which the present scrub has come, saved now and then.</summary>
     public long ScrubCursor { get; init; }
 
-    /// <summary>What the volume went through, the newest last.
+    /// <summary>What the volume went through, the newest last.</summary>
     public IReadOnlyList<VolumeEvent> Events { get; init; } = [];
 
     public int InSyncCount => Replicas.Count(r => r.Standing == ReplicaStanding.InSync);
 
     public int EffectiveReplicas => WantedReplicas ?? Replicas.Count;
+
+    /// <summary>What <see cref="NextReplicaNumber"/> stands for: the first replicas are numbered from 0, and neither adding nor removing one may make that uncertain.</summary>
+    public int FreeReplicaNumber => NextReplicaNumber > 0 ? NextReplicaNumber : Replicas.Count;
 
     public ReplicaEntry? Find(string replicaId) => Replicas.FirstOrDefault(r => r.Id == replicaId);
 

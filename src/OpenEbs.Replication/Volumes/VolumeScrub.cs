@@ -14,6 +14,7 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
 
     /// <summary>256 KiB: what is checked, and kept from being written, at once.</summary>
     private const int PieceBlocks = 64;
+
     /// <summary>Whoever has the good copy may be away for a moment.</summary>
     private const int MaxTries = 3;
     private static readonly TimeSpan RetryPause = TimeSpan.FromSeconds(2);
@@ -81,7 +82,7 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
         }
         catch (Exception e) when (e is not VolumeRecordConflictException && !context.IsStopped)
         {
-            // Nothing is expected here; but a scrub that ended in silence would be missed by nobody.
+            // Nothing is expected here; but a scrub that ended in silence would be noticed by nobody.
             LogFailed(e);
             await NapAsync(LongestNap);
         }

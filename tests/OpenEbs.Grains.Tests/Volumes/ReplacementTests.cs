@@ -93,6 +93,20 @@ public sealed class ReplacementTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task SetReplicas_DownThenUp_UsesNoIdTwice()
+    {
+        var first = (await _nodes.WaitForAsync("disk", view => view.State == VolumeState.Healthy)).Replicas.Select(replica => replica.Id).ToList();
+        await _nodes.Registry.SetReplicasAsync("disk", 1, null);
+        await _nodes.WaitForAsync("disk", view => view is { State: VolumeState.Healthy, Replicas.Count: 1 }, seconds: 40);
+
+        await _nodes.Registry.SetReplicasAsync("disk", 3, null);
+        var after = await _nodes.WaitForAsync("disk", view => view is { State: VolumeState.Healthy, Replicas.Count: 3 }, seconds: 40);
+
+        Assert.Equal(3, after.Replicas.Select(replica => replica.Id).Distinct().Count());
+        Assert.Single(after.Replicas, replica => first.Contains(replica.Id));
+    }
+
+    [Fact]
     public async Task SetReplicas_WhenRefused_SaysWhyAndChangesNothing()
     {
         var tooMany = await Assert.ThrowsAsync<VolumeUnavailableException>(() => _nodes.Registry.SetReplicasAsync("disk", 5, null));
