@@ -119,6 +119,18 @@ internal sealed class RecordHeader
         return fits ? ((int)bytes, BinaryPrimitives.ReadUInt64LittleEndian(firstPage[8..])) : default;
     }
 
+    /// <summary>Whether the page was once the first of that record, though it may be damaged now: most of what names the record is there. What another use of the segment left shares two of the five at most.</summary>
+    public static bool Resembles(ReadOnlySpan<byte> firstPage, in RecordHome home, ulong lsn)
+    {
+        var found = PeekHome(firstPage);
+        var alike = (BinaryPrimitives.ReadUInt32LittleEndian(firstPage) == FormatTags.Record ? 1 : 0)
+            + (BinaryPrimitives.ReadUInt64LittleEndian(firstPage[8..]) == lsn ? 1 : 0)
+            + (found.SegmentNumber == home.SegmentNumber ? 1 : 0)
+            + (found.SegmentRevision == home.SegmentRevision ? 1 : 0)
+            + (found.ReplicaTag == home.ReplicaTag ? 1 : 0);
+        return alike >= 3;
+    }
+
     /// <summary>Which segment the record says that it belongs to, that seems to begin with <paramref name="firstPage"/>.</summary>
     public static RecordHome PeekHome(ReadOnlySpan<byte> firstPage) => new(
         BinaryPrimitives.ReadUInt32LittleEndian(firstPage[16..]), BinaryPrimitives.ReadUInt32LittleEndian(firstPage[72..]), BinaryPrimitives.ReadUInt64LittleEndian(firstPage[56..]));

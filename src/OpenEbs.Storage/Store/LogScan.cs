@@ -16,6 +16,7 @@ internal readonly record struct SegmentFile(uint Slot, IStorageFile File, Segmen
 /// begun, whose StartLsn says where the log goes on, and with that ends whatever earlier segments may hold at or beyond it.
 /// Damage is told from a crash by what was known to be durable: the superblock and each record say up to which lsn the log was on media when they were written. A record at or below the highest
 /// such lsn was not torn. If only its data are damaged it counts, and its bad blocks are found when they are read; otherwise the replica is corrupt, for to end the log there would lose flushed writes in silence.
+/// A record above that lsn may have been acknowledged all the same, unflushed. So what is left of one behind the end puts the tail in doubt, as a loss of power does: torn or rotted, others have to tell.
 /// </remarks>
 internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files)
 {
@@ -25,6 +26,9 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
     private ulong _lsn = state.Superblock.CheckpointLsn + 1;
     private ulong _durableLsn = Math.Max(Math.Max(state.Superblock.DurableLsn, state.Superblock.CheckpointLsn), state.DurableLsn);
     private bool _searched;
+
+    /// <summary>The highest lsn of a record found by the search.</summary>
+    private ulong _foundLsn;
 
     /// <summary>The candidate and the place in it where the scan is.</summary>
     private int _index;
@@ -60,6 +64,7 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
                 "Let the replica be rebuilt from another.");
         }
 
+        if (!state.Superblock.Clean && await WasCutShortAsync()) state.TailInDoubt = true;
         return _records;
     }
 
@@ -118,12 +123,7 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
     {
         var data = new byte[header.DataBlocks * FormatTags.PageBytes];
         await file.ReadAsync(offset + header.HeaderBytes, data);
-        for (var i = 0; i < header.DataBlocks; i++)
-        {
-            if (Crc32C.Compute(data.AsSpan(i * FormatTags.PageBytes, FormatTags.PageBytes)) != header.Checksums[i]) return false;
-        }
-
-        return true;
+        return FirstBad(header, data) == header.DataBlocks;
     }
 
     /// <summary>The highest lsn of which the superblock or any record, also of what lies behind a damaged one, says that it was on media.</summary>
@@ -156,10 +156,38 @@ internal sealed class LogScan(StoreState state, IReadOnlyList<SegmentFile> files
             {
                 var offset = start + at;
                 if (RecordHeader.Peek(part.Span.Slice(at, FormatTags.PageBytes), home, segmentBytes - offset).HeaderBytes == 0) continue;
-                if (await ReadHeaderAsync(file.ReadAsync, home, offset, segmentBytes) is { } header) durable = Math.Max(durable, header.DurableLsn);
+                if (await ReadHeaderAsync(file.ReadAsync, home, offset, segmentBytes) is not { } header) continue;
+                durable = Math.Max(durable, header.DurableLsn);
+                _foundLsn = Math.Max(_foundLsn, header.Lsn);
             }
         }
 
         return durable;
+    }
+
+    /// <summary>Whether anything tells that there was a record where the log ends now: later ones, or remains of itself.</summary>
+    /// <remarks>A process that is killed leaves a prefix of its last record, and behind it what was there before. Where that was nothing, the record was never whole.
+    /// Not seen: a last record whose first page was replaced beyond recognition.</remarks>
+    private async ValueTask<bool> WasCutShortAsync()
+    {
+        if (_foundLsn > _lsn || _candidates.Skip(_index).Any(c => c.Header!.Value.StartLsn > _lsn)) return true;
+        if (_offset == 0 || state.Segments.SegmentBytes - _offset < FormatTags.PageBytes) return false;
+        var (_, file, segment) = _candidates[_index];
+        var home = new RecordHome(segment!.Value.Number, (uint)segment.Value.Revision, state.ReplicaTag);
+        var page = new byte[FormatTags.PageBytes];
+        await file.ReadAsync(_offset, page);
+        if (!RecordHeader.Resembles(page, home, _lsn)) return false;
+        if (await ReadHeaderAsync(file.ReadAsync, home, _offset, state.Segments.SegmentBytes) is not { } header) return true;
+        var data = new byte[header.DataBlocks * FormatTags.PageBytes];
+        await file.ReadAsync(_offset + header.HeaderBytes, data);
+        return data.AsSpan(FirstBad(header, data) * FormatTags.PageBytes).ContainsAnyExcept((byte)0);
+    }
+
+    /// <summary>The first block that does not check; the number of blocks when all do.</summary>
+    private static int FirstBad(RecordHeader header, ReadOnlySpan<byte> data)
+    {
+        var i = 0;
+        while (i < header.DataBlocks && Crc32C.Compute(data.Slice(i * FormatTags.PageBytes, FormatTags.PageBytes)) == header.Checksums[i]) i++;
+        return i;
     }
 }
