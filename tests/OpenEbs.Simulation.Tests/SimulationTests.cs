@@ -76,6 +76,23 @@ public sealed class SimulationTests
     }
 
     [Fact]
+    public void Slow_replicas_are_set_aside_and_taken_back()
+    {
+        var breakage = Breakage.None with { Name = "slow disks", Favours = [FaultKind.SlowDisk, FaultKind.CongestedReplica] };
+        var aside = 0L;
+        for (ulong seed = 0; seed < 30; seed++)
+        {
+            // Each ends with all replicas in sync, so those that were set aside have been taken back.
+            var options = new RunOptions { Seed = seed, Commands = 200, Breakage = breakage };
+            var result = SimulationRun.Run(options);
+            Assert.True(result.Failure is null, $"seed {seed}: {result.Failure}");
+            aside += result.Faults["SetAside"];
+        }
+
+        Assert.True(aside > 10, $"{aside} were set aside in 30 seeds.");
+    }
+
+    [Fact]
     public void The_unbroken_system_passes_under_the_faults_that_break_the_variants()
     {
         foreach (var control in AllBreakages.Controls)

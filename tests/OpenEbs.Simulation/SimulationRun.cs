@@ -37,6 +37,7 @@ public static class SimulationRun
             ["RecordStoreFailures"] = world.Records.FailureCount,
             ["Coordinators"] = world.Placement.Activations.Count,
             ["DeclaredLosses"] = world.History.LossCount,
+            ["SetAside"] = world.Records.Record.Events.Count(happened => happened.Kind == VolumeEventKind.ReplicaLeft && happened.Cause.StartsWith(SlowReplicas.SetAsideBecause, StringComparison.Ordinal)),
         };
         return new RunResult
         {

@@ -219,8 +219,16 @@ public sealed class WorldSettings
     private void DrawMembership(SeededRandom random)
     {
         Coordinator = Coordinator with { ScrubPeriod = random.Chance(0.3) ? TimeSpan.FromSeconds(random.Pick<int>([1, 10, 60])) : TimeSpan.Zero };
-        if (!random.Chance(0.3)) return;
-        FaultWeights = FaultWeights.Concat(MembershipChanges.Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
+        if (random.Chance(0.3)) FaultWeights = FaultWeights.Concat(MembershipChanges.Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
+        var isStrict = random.Chance(0.3);
+        Coordinator = Coordinator with
+        {
+            SlowPeriod = isStrict ? TimeSpan.FromMilliseconds(random.Pick<int>([50, 500])) : Coordinator.SlowPeriod,
+            SlowFactor = isStrict ? 2 : Coordinator.SlowFactor,
+            SlowAppend = isStrict ? TimeSpan.FromMilliseconds(1) : Coordinator.SlowAppend,
+            SlowFlush = isStrict ? TimeSpan.FromMilliseconds(1) : Coordinator.SlowFlush,
+            SlowHold = isStrict ? TimeSpan.FromMilliseconds(random.Pick<int>([10, 1000])) : Coordinator.SlowHold,
+        };
     }
 
     private void DrawOptions(SeededRandom random)

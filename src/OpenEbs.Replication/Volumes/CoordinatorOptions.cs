@@ -54,6 +54,21 @@ public sealed record CoordinatorOptions
     /// <summary>Within which every block of every replica is read and checked; zero for never.</summary>
     public TimeSpan ScrubPeriod { get; init; } = TimeSpan.FromDays(7);
 
+    /// <summary>For how long a replica must be slow before it is no longer waited for; zero for never. See <see cref="SlowReplicas"/>.</summary>
+    public TimeSpan SlowPeriod { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>How many times as long as the others a slow replica takes.</summary>
+    public int SlowFactor { get; init; } = 5;
+
+    /// <summary>Appends that take less on average are not slow, whatever the others do: nodes may be far apart.</summary>
+    public TimeSpan SlowAppend { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>The same for flushes: disks differ.</summary>
+    public TimeSpan SlowFlush { get; init; } = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>How long a replica that was slow is not waited for, at least; doubled up to 32 times that when it is slow again soon.</summary>
+    public TimeSpan SlowHold { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
 }

@@ -69,12 +69,20 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         }
 
         if (!opened) return;
+        if (context.Slow.Watch())
+        {
+            foreach (var link in context.Links)
+            {
+                if (!link.Dropping && context.Slow.IsTooSlow(link)) _ = DropAsync(link, SlowReplicas.SetAsideBecause + link.Pace.Slowness);
+            }
+        }
+
         foreach (var link in context.Links)
         {
-            if (link.Standing != ReplicaStanding.InSync || link.Dropping || !MayLeave(link)) continue;
+            if (link.Standing != ReplicaStanding.InSync || link.Dropping || link.State != LinkState.Down || !MayLeave(link)) continue;
 
             // Grace is for one that may answer again in a moment; a process that has ended takes longer than writes should wait.
-            if (Overdue(link.DownSince, options.FailureGrace) || link.Channel.Obstacle is not null) _ = DropAsync(link);
+            if (Overdue(link.DownSince, options.FailureGrace) || link.Channel.Obstacle is not null) _ = DropAsync(link, link.Reason);
         }
 
         bool Overdue(long since, TimeSpan limit) => since != 0 && now - since > context.Ticks(limit);
@@ -97,20 +105,15 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
     }
 
     /// <summary>While too few others are live, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.</summary>
-    private bool MayLeave(ReplicaLink link) => link.State == LinkState.Down && CanDoWithout(link);
+    private bool MayLeave(ReplicaLink link) => (link.State == LinkState.Down && context.CanDoWithout(link)) || context.Slow.IsTooSlow(link);
 
-    /// <summary>Whether enough others have everything acknowledged and can be reached.</summary>
-    public bool CanDoWithout(ReplicaLink link) =>
-        context.Links.Count(l => l != link && context.IsCurrent(l)) >= Math.Max(1, context.Keeper.Record!.MinInSync);
-
-    /// <summary>Takes a replica that cannot be reached out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
-    private async Task DropAsync(ReplicaLink link)
+    /// <summary>Takes a replica that cannot be reached, or is too slow, out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
+    private async Task DropAsync(ReplicaLink link, string reason)
     {
+        var isSlow = context.Slow.IsTooSlow(link);
         link.Dropping = true;
         try
         {
-            var reason = link.Reason;
-
             // Asked again before every attempt: while the record could not be written the replica may have returned, and the others may have gone.
             if (!context.Faults.DropWithoutRecord)
             {
@@ -119,6 +122,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
             }
 
             LogDropped(link.Entry.Id, reason);
+            if (isSlow) context.Slow.SetAside(link);
             link.Standing = ReplicaStanding.Faulted;
 
             // It may have come back while the record was written: it has to join again.

@@ -64,7 +64,7 @@ public sealed partial class ReplicaMembership
         if (_context.Links.FirstOrDefault(l => l.Entry.Id == replicaId) is not { } link) return false;
         await ChangeAsync(record =>
         {
-            if (record.Find(replicaId) is not { } entry || !_inSync.CanDoWithout(link)) return record;
+            if (record.Find(replicaId) is not { } entry || !_context.CanDoWithout(link)) return record;
             return (record with { Replicas = [.. record.Replicas.Where(other => other != entry)], Leaving = [.. record.Leaving, entry], NextReplicaNumber = record.FreeReplicaNumber, WantedReplicas = record.EffectiveReplicas })
                 .Tell(new VolumeEvent(_context.UtcNow, VolumeEventKind.ReplicaRemoved, entry.Id, entry.Pool, "", cause));
         });

@@ -254,7 +254,11 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             return;
         }
 
-        while (context.Log.LastSeq - link.AckedSeq > context.Options.MaxBatchOperations) await PollAsync();
+        while (context.Slow.IsHeld(link) || context.Log.LastSeq - link.AckedSeq > context.Options.MaxBatchOperations)
+        {
+            context.Slow.Probe(link);
+            await PollAsync();
+        }
 
         // From here on acknowledgements and the commit point need this replica too, so they cannot run ahead of it.
         link.Joining = true;

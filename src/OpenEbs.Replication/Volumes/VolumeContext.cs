@@ -27,6 +27,8 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
     /// <summary>Replaced, never changed, when a replica comes or goes: whoever is going through it is not disturbed.</summary>
     public ReplicaLink[] Links { get; private set; } = [];
 
+    public SlowReplicas Slow => field ??= new SlowReplicas(this);
+
     public RangeLocks Ranges { get; } = new();
 
     public RetainedLog Log { get; set; } = new(0);
@@ -66,6 +68,18 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
     /// <summary>In sync, reachable, and not behind: one that lost unflushed operations with its host's power is live and in sync again while it is still being sent them, and would answer
     /// with what the volume was before.</summary>
     public bool IsCurrent(ReplicaLink link) => link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync && link.AckedSeq >= AckedSeq;
+
+    /// <summary>Whether enough others have everything acknowledged and can be reached.</summary>
+    public bool CanDoWithout(ReplicaLink link)
+    {
+        var others = 0;
+        foreach (var other in Links)
+        {
+            if (other != link && IsCurrent(other)) others++;
+        }
+
+        return others >= Math.Max(1, Keeper.Record!.MinInSync);
+    }
 
     /// <summary>A replica that has everything acknowledged and can be reached, other than <paramref name="except"/>.</summary>
     public ReplicaLink? Source(ReplicaLink? except)

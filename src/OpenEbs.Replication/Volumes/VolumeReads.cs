@@ -11,12 +11,9 @@ namespace OpenEbs.Replication.Volumes;
 /// (design section 4, Lease and Reading; promises P3 and P6).</summary>
 internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owner)
 {
-    /// <summary>Parts of 8 MiB.</summary>
-    private const int PartBits = 11;
-    private static readonly TimeSpan SlowBy = TimeSpan.FromMilliseconds(1);
-
     private readonly ILogger _logger = context.Logger;
     private readonly List<PendingRead> _pending = [];
+    private readonly ReadChoice _choice = new(context);
 
     public bool IsIdle => _pending.Count == 0;
 
@@ -71,9 +68,10 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
                 read.First.GoDown("a read of it hangs");
                 read.Complete(null, read.First);
             }
-            else if (!read.IsHedged && now - read.StartedAt > hedge && Choose(read.Block, read.Excluded, read.First) is { } second)
+            else if (!read.IsHedged && now - read.StartedAt > hedge && _choice.Choose(read.Block, read.Excluded, read.First) is { } second)
             {
                 read.IsHedged = true;
+                ReadChoice.Note(read.First, now - read.StartedAt);
                 _ = CallAsync(read, second);
             }
         }
@@ -86,7 +84,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         while (!context.IsStopped && context.Now < deadline)
         {
             if (!await HoldLeasesAsync()) continue;
-            if (Choose(block, bad, null) is not { } link)
+            if (_choice.Choose(block, bad, null) is not { } link)
             {
                 // Where every in-sync replica has a bad block in the range it is seldom the same one; and one that is down at the moment may have a good copy.
                 if (HasAnswered(bad)) return blockCount > 1 ? await ReadSinglyAsync(block, blockCount, bad, deadline) : new VolumeIoResult(VolumeIoStatus.MediumError, Detail: detail);
@@ -199,40 +197,6 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return true;
     }
 
-    /// <summary>A replica in this process before others, the first of several; of those elsewhere, for each part of the volume the same one. So each part lies in one page cache and not in all,
-    /// and replicas from which nothing is read can do without one. But none that is much slower than another.</summary>
-    private ReplicaLink? Choose(long block, long excluded, ReplicaLink? except)
-    {
-        var (count, isLocal, quickest) = (0, false, long.MaxValue);
-        foreach (var link in context.Links)
-        {
-            if (!MayRead(link, excluded, except)) continue;
-            if (link.Channel.IsLocal && !isLocal) (count, isLocal, quickest) = (0, true, long.MaxValue);
-            if (link.Channel.IsLocal != isLocal) continue;
-            count++;
-            quickest = Math.Min(quickest, link.ReadTicks);
-        }
-
-        if (count == 0) return null;
-        ReplicaLink? best = null;
-        var turn = isLocal ? 0 : (int)((block >> PartBits) % count);
-        var limit = (2 * quickest) + context.Ticks(SlowBy);
-        foreach (var link in context.Links)
-        {
-            if (link.Channel.IsLocal != isLocal || !MayRead(link, excluded, except)) continue;
-            var isItsTurn = turn-- == 0;
-            if (isItsTurn && link.ReadTicks <= limit) return link;
-
-            // Passed over for its slowness; forgotten little by little, so that it is tried again.
-            if (isItsTurn) link.ReadTicks -= link.ReadTicks / 64;
-            if (best is null || link.ReadTicks < best.ReadTicks) best = link;
-        }
-
-        return best;
-    }
-
-    private bool MayRead(ReplicaLink link, long excluded, ReplicaLink? except) => link != except && context.IsCurrent(link) && (excluded & link.Bit) == 0;
-
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<(ReadReply? Reply, ReplicaLink From)> AskAsync(ReplicaLink link, long block, int blockCount, long excluded)
     {
@@ -258,7 +222,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         {
             var reply = await link.Channel.ReadAsync(context.Epoch, link.Incarnation, read.Block, read.BlockCount);
             link.Instruments.OnRead(sentAt);
-            link.ReadTicks += (context.Now - sentAt - link.ReadTicks) / 8;
+            ReadChoice.Note(link, context.Now - sentAt);
             if (!read.Complete(reply, link) && reply.Outcome == ReplicaOutcome.BadBlock) lateBad = reply.BadBlock;
         }
         catch (Exception e)

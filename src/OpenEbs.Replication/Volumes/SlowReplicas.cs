@@ -1,0 +1,103 @@
+namespace OpenEbs.Replication.Volumes;
+
+/// <summary>Which replicas are too slow to be waited for. Every write waits for the slowest in-sync replica, so one slow disk or node makes the whole volume slow.</summary>
+/// <remarks>
+/// The policy, with the numbers of <see cref="CoordinatorOptions"/>: time is cut into windows of a fifth of SlowPeriod. In each, the mean time of a replica's appends, and of its flushes, is set beside what
+/// the volume would wait for without it: the slowest of the quickest minInSync others. It was slow when its mean is above SlowFactor times that and above SlowAppend or SlowFlush. One that was slow in five
+/// windows running is set aside: it leaves the in-sync set, is brought level at once, and is sent operations as they come without being waited for. It is taken back after SlowHold, doubled each time it comes to that
+/// again, when it was not slow in the last window; and at once when the volume needs it, for being slow is better than being frozen.
+/// </remarks>
+internal sealed class SlowReplicas(VolumeContext context)
+{
+    /// <summary>How the reason begins for which a slow replica leaves the in-sync set.</summary>
+    public const string SetAsideBecause = "it is slow: ";
+
+    private const int Windows = 5;
+    private const int MostDoublings = 5;
+    private long _windowBegan = context.Now;
+
+    /// <summary>Called at intervals; true when a window has ended, and so there may be a replica to set aside.</summary>
+    public bool Watch()
+    {
+        var options = context.Options;
+        if (options.SlowPeriod == TimeSpan.Zero || context.Now - _windowBegan < context.Ticks(options.SlowPeriod) / Windows) return false;
+        _windowBegan = context.Now;
+        foreach (var link in context.Links)
+        {
+            var isLive = link.State == LinkState.Live;
+            link.Pace.Appends.EndWindow(_windowBegan, isLive ? link.InFlightSince : 0);
+            link.Pace.Flushes.EndWindow(_windowBegan, isLive ? link.FlushSince : 0);
+        }
+
+        foreach (var link in context.Links) Judge(link);
+        return true;
+    }
+
+    /// <summary>Whether a replica is to be set aside.</summary>
+    public bool IsTooSlow(ReplicaLink link) =>
+        link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync && link.Pace.SlowWindows >= Windows && context.CanDoWithout(link);
+
+    public void SetAside(ReplicaLink link)
+    {
+        var pace = link.Pace;
+        var hold = Hold(pace.TimesSetAside);
+        pace.TimesSetAside = pace.SetAsideAt != 0 && context.Now - pace.SetAsideAt < 10 * hold ? Math.Min(pace.TimesSetAside + 1, MostDoublings) : 0;
+        pace.SetAsideAt = context.Now;
+        pace.HeldUntil = context.Now + Hold(pace.TimesSetAside);
+        pace.SlowWindows = 0;
+    }
+
+    /// <summary>Called at intervals while a replica is held: nobody waits for its flushes, so nothing else would show how long they take.</summary>
+    public void Probe(ReplicaLink link)
+    {
+        if (link.Pace.HeldUntil == 0 || link.Pace.ProbedIn == _windowBegan) return;
+        link.Pace.ProbedIn = _windowBegan;
+        link.Flush(link.AckedSeq);
+    }
+
+    /// <summary>Whether a replica that could be in sync is better not waited for yet.</summary>
+    public bool IsHeld(ReplicaLink link)
+    {
+        var pace = link.Pace;
+        if (pace.HeldUntil == 0) return false;
+        if (context.CanDoWithout(link) && (context.Now < pace.HeldUntil || pace.SlowWindows > 0)) return true;
+        pace.HeldUntil = 0;
+        return false;
+    }
+
+    private long Hold(int timesBefore) => context.Ticks(context.Options.SlowHold) << timesBefore;
+
+    private void Judge(ReplicaLink link)
+    {
+        var pace = link.Pace;
+        if (link.State != LinkState.Live) return;
+        if (pace.Appends.Mean == 0 && pace.Flushes.Mean == 0)
+        {
+            // Nothing is written: no reason to go without it for longer.
+            if (pace.HeldUntil != 0) pace.SlowWindows = 0;
+            return;
+        }
+
+        var others = context.Links.Where(other => other != link && context.IsCurrent(other)).ToList();
+        var needed = Math.Max(1, context.Keeper.Record!.MinInSync);
+        pace.Slowness = "";
+        if (others.Count >= needed)
+        {
+            var options = context.Options;
+            Compare("appends", times => times.Appends, options.SlowAppend);
+            Compare("flushes", times => times.Flushes, options.SlowFlush);
+        }
+
+        pace.SlowWindows = pace.Slowness.Length > 0 ? pace.SlowWindows + 1 : 0;
+
+        void Compare(string what, Func<LinkPace, RequestTimes> times, TimeSpan floor)
+        {
+            var without = others.Select(other => times(other.Pace).Mean).Order().ElementAt(needed - 1);
+            var mean = times(pace).Mean;
+            if (mean <= context.Ticks(floor) || mean <= context.Options.SlowFactor * without) return;
+            pace.Slowness = $"its {what} take {Milliseconds(mean)} ms on average, those of others {Milliseconds(without)} ms";
+        }
+    }
+
+    private string Milliseconds(long ticks) => (ticks * 1000.0 / context.Time.TimestampFrequency).ToString("0.#", System.Globalization.CultureInfo.InvariantCulture);
+}
