@@ -11,10 +11,10 @@ internal enum ExitCode
     /// <summary>Unknown option, bad value, or a request that the server found invalid.</summary>
     Usage = 2,
 
-    /// <summary>There is no such volume.</summary>
+    /// <summary>There is no such volume, node or pool.</summary>
     NotFound = 3,
 
-    /// <summary>It exists with another spec.</summary>
+    /// <summary>It exists with another spec, or is still needed.</summary>
     Conflict = 4,
 
     /// <summary>The server cannot be reached, or is not an OpenEBS server.</summary>

@@ -92,6 +92,57 @@ done
 replicas() { [ "$(ctl replica list -o json | jq 'if type == "array" then . else .items end | length')" = 6 ]; }
 check replica-list-has-six replicas
 
+# ---- cordons and drains: three pools on one node, so what three replicas need has nowhere to go ----
+items='(if type == "array" then . else .items end)'
+check node-cordon ctl node cordon node-1
+matches node-cordon-says-so 'node-1 takes no new replicas' "$LAST_OUTPUT"
+check node-list-shows-cordoned ctl node list
+matches node-list-cordoned '^node-1 +Active +Cordoned' "$LAST_OUTPUT"
+check pool-list-shows-cordoned ctl pool list
+matches pool-list-cordoned '^pool-2 +node-1 +online +Cordoned' "$LAST_OUTPUT"
+ctl_fails create-on-cordoned 6 'pool-1.*node node-1 is cordoned' --server "$HTTP" volume create x --size 64Mi --replicas 1
+check pool-uncordon ctl pool uncordon pool-1
+matches pool-uncordon-says-that-its-node-is 'pool-1 takes no new replicas: its node' "$LAST_OUTPUT"
+check node-uncordon ctl node uncordon node-1
+available() { ctl node describe node-1 -o json | jq -e '.availability == "Available" and .drain == null' && ctl pool list -o json | jq -e "$items | all(.availability == \"Available\")"; }
+check node-uncordon-json available
+check node-describe ctl node describe node-1
+matches node-describe-pools 'Pools +pool-1, pool-2, pool-3' "$LAST_OUTPUT"
+from=$(ctl volume describe third -o json | jq -r '.replicas[0].pool')
+check pool-drain-dry-run ctl pool drain "$from" --dry-run
+text=$LAST_OUTPUT
+matches dry-run-moves-the-single-replica "^third .* $from +pool-[123] +node-1 .*1 replica\(s\) in sync and 1 needed" "$text"
+matches dry-run-has-no-place-for-the-third-of-three "^first .* $from +nowhere .*no pool" "$text"
+matches dry-run-sums-up 'would go, .* copied: about [0-9]+m?s, if .* nowhere to go' "$text"
+plan() { ctl pool drain "$from" --dry-run -o json | jq -e --arg from "$from" '.subject == $from and .durationSeconds > 0 and .concurrentMoves == 2 and any(.moves[]; .volume == "third" and .fromPool == $from and (.isStuck | not) and .toPool != "" and (.risks | length) == 1) and any(.moves[]; .volume == "first" and .isStuck)'; }
+check dry-run-json plan
+node_plan() { ctl node drain node-1 --dry-run -o json | jq -e '.subject == "node-1" and (.moves | length) == 6 and all(.moves[]; .isStuck) and .copyBytes == 0'; }
+check node-dry-run-json node_plan
+nothing_changed() { ctl pool list -o json | jq -e "$items | all(.availability == \"Available\")"; }
+check dry-run-changes-nothing nothing_changed
+check pool-drain ctl pool drain "$from"
+matches pool-drain-says-how-far "$from is being drained: [0-9] of [0-9] replica.s. left.*uncordon" "$LAST_OUTPUT"
+moved() { ctl volume describe third -o json | jq -e --arg from "$from" '.state == "Healthy" and (.replicas | length) == 1 and .replicas[0].pool != $from'; }
+check single-replica-moves within moved
+held_up() { ctl pool drain "$from" | tee "$WORK/held" | grep -q 'Held up: volume first' && ctl volume describe first -o json | jq -e '.concern | test("drains")'; }
+check drain-says-what-holds-it-up within held_up
+check volume-describe-shows-the-concern ctl volume describe first
+matches concern-shown "Concern +another replica is needed .*$from, which drains" "$LAST_OUTPUT"
+check pool-list-shows-progress ctl pool list
+matches pool-list-progress "^$from +node-1 +online +Draining\([0-9]/[0-9]\)" "$LAST_OUTPUT"
+check pool-uncordon-stops-the-drain ctl pool uncordon "$from"
+unconcerned() { ctl volume describe first -o json | jq -e '.concern == ""'; }
+check concern-goes within unconcerned
+drain_events() { ctl events -n 500 -o json | jq -e --arg from "$from" "$items"' | map("\(.kind) \(.subject)") | contains(["NodeCordoned node-1", "NodeUncordoned node-1", "PoolDraining \($from)", "ReplicaUnplaced first", "PoolUncordoned \($from)", "ReplicaPlaced first"])'; }
+check drain-events drain_events
+ctl_fails node-cordon-absent 3 "no node 'nope'.*node list" --server "$HTTP" node cordon nope
+ctl_fails pool-drain-absent 3 "no pool 'nope'.*pool list" --server "$HTTP" pool drain nope
+ctl_fails pool-dry-run-absent 3 "no pool 'nope'" --server "$HTTP" pool drain nope --dry-run
+ctl_fails node-remove-running 4 'node-1.*is running.*drain' --server "$HTTP" node remove node-1
+ctl_fails pool-remove-with-replicas 4 'replica.s. on pool .pool-1.*pool drain pool-1' --server "$HTTP" pool remove pool-1
+ctl_fails node-remove-absent 3 'nope' --server "$HTTP" node remove nope
+ctl_fails node-drain-nothing 2 'argument|name' --server "$HTTP" node drain
+
 ctl_fails delete-asks-first 2 '--yes' --server "$HTTP" volume delete second
 check delete ctl volume delete second --yes
 gone() { ! ctl volume describe second; }

@@ -54,6 +54,18 @@ problem change-nothing 400 PATCH /api/v1/volumes/web '{}'
 problem change-min-in-sync-beyond-replicas 400 PATCH /api/v1/volumes/web '{"minInSync":4}'
 problem events-of-absent 404 GET '/api/v1/events?volume=absent'
 problem events-bad-limit 400 GET '/api/v1/events?limit=0'
+answers cordon-pool 200 POST /api/v1/pools/pool-1/cordon
+matches cordoned-pool-says-so true "$(jq '.availability == "Cordoned" and .availabilityReason != ""' <<<"$BODY")"
+answers uncordon-pool 200 POST /api/v1/pools/pool-1/uncordon
+answers drain-plan 200 GET /api/v1/nodes/node-1/drain-plan
+matches drain-plan-has-moves true "$(jq '(.moves | length) > 0 and .durationSeconds >= 0' <<<"$BODY")"
+answers get-node 200 GET /api/v1/nodes/node-1
+answers get-pool 200 GET /api/v1/pools/pool-1
+problem cordon-absent-node 404 POST /api/v1/nodes/absent/cordon
+problem drain-absent-pool 404 POST /api/v1/pools/absent/drain
+problem get-absent-pool 404 GET /api/v1/pools/absent
+problem remove-running-node 409 DELETE /api/v1/nodes/node-1
+problem remove-pool-in-use 409 DELETE /api/v1/pools/pool-1
 problem no-such-path 404 GET /api/v1/nothing
 problem wrong-method 405 PUT /api/v1/volumes
 answers resize 200 PATCH /api/v1/volumes/web '{"sizeBytes":134217728}'

@@ -1,3 +1,5 @@
+using OpenEbs.Pools;
+
 namespace OpenEbs.Nodes;
 
 /// <summary>One openebs process and its host.</summary>
@@ -7,7 +9,7 @@ public sealed record NodeView
     [Id(0)] public required string Name { get; init; }
     [Id(1)] public required string SiloAddress { get; init; }
 
-    /// <summary>Orleans' silo status: Active, ShuttingDown, Dead and so on.</summary>
+    /// <summary>Orleans' silo status: Active, ShuttingDown, Dead and so on; Absent when the cluster has only heard of its pools.</summary>
     [Id(2)] public required string Status { get; init; }
     [Id(3)] public IReadOnlyList<string> Roles { get; init; } = [];
 
@@ -16,4 +18,10 @@ public sealed record NodeView
     [Id(5)] public string HttpAddress { get; init; } = "";
     [Id(6)] public IReadOnlyList<string> Pools { get; init; } = [];
     [Id(7)] public string Version { get; init; } = "";
+
+    /// <summary>Whether its pools take new replicas.</summary>
+    [Id(8)] public Availability Availability { get; init; }
+
+    /// <summary>While it is drained, and afterwards; else null.</summary>
+    [Id(9)] public DrainView? Drain { get; init; }
 }

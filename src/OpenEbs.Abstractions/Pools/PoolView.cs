@@ -14,4 +14,13 @@ public sealed record PoolView
 
     /// <summary>Why it is not online, for people; empty when it is.</summary>
     [Id(7)] public string Reason { get; init; } = "";
+
+    /// <summary>Whether it takes new replicas: by itself, or because its node does not.</summary>
+    [Id(8)] public Availability Availability { get; init; }
+
+    /// <summary>Why it is not available, for people; empty when it is.</summary>
+    [Id(9)] public string AvailabilityReason { get; init; } = "";
+
+    /// <summary>While it is drained, and afterwards; else null.</summary>
+    [Id(10)] public DrainView? Drain { get; init; }
 }

@@ -48,4 +48,38 @@ public interface IClusterGrain : IGrainWithIntegerKey
 
     [Alias("ListNodes")]
     Task<IReadOnlyList<NodeView>> ListNodesAsync();
+
+    /// <summary>Cordons, drains (which cordons and moves all replicas elsewhere, in the background) or uncordons a node. One that is drained stays so when it is to be cordoned.</summary>
+    /// <param name="name">The node.</param>
+    /// <param name="availability">Available, Cordoned or Draining.</param>
+    /// <exception cref="NodeNotFoundException">There is none.</exception>
+    [Alias("SetNodeAvailability")]
+    Task<NodeView> SetNodeAvailabilityAsync(string name, Availability availability);
+
+    /// <inheritdoc cref="SetNodeAvailabilityAsync"/>
+    /// <exception cref="PoolNotFoundException">There is none.</exception>
+    [Alias("SetPoolAvailability")]
+    Task<PoolView> SetPoolAvailabilityAsync(string id, Availability availability);
+
+    /// <summary>What draining a node would do.</summary>
+    /// <exception cref="NodeNotFoundException">There is none.</exception>
+    [Alias("PlanNodeDrain")]
+    Task<DrainPlan> PlanNodeDrainAsync(string name);
+
+    /// <summary>What draining a pool would do.</summary>
+    /// <exception cref="PoolNotFoundException">There is none.</exception>
+    [Alias("PlanPoolDrain")]
+    Task<DrainPlan> PlanPoolDrainAsync(string id);
+
+    /// <summary>Forgets a node that has stopped for good, and its pools.</summary>
+    /// <exception cref="NodeNotFoundException">There is none.</exception>
+    /// <exception cref="StillNeededException">It runs, or volumes have replicas on its pools.</exception>
+    [Alias("RemoveNode")]
+    Task RemoveNodeAsync(string name);
+
+    /// <summary>Forgets a pool that is gone for good.</summary>
+    /// <exception cref="PoolNotFoundException">There is none.</exception>
+    /// <exception cref="StillNeededException">A running node has it, or volumes have replicas on it.</exception>
+    [Alias("RemovePool")]
+    Task RemovePoolAsync(string id);
 }

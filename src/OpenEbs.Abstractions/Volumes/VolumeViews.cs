@@ -59,6 +59,9 @@ public sealed record VolumeView
 
     /// <summary>A scrub that was asked for is under way.</summary>
     [Id(15)] public bool IsScrubbing { get; init; }
+
+    /// <summary>What the cluster would do for the volume and cannot, for people; empty when there is nothing.</summary>
+    [Id(16)] public string Concern { get; init; } = "";
 }
 
 /// <summary>One iSCSI session on a volume, as its gateway reports it.</summary>

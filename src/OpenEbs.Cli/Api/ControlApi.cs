@@ -31,6 +31,24 @@ internal sealed class ControlApi(Uri server) : IDisposable
 
     public Task<NodeResource[]> ListNodesAsync(CancellationToken cancellationToken) => GetAsync<NodeResource[]>("nodes", cancellationToken);
 
+    public Task<NodeResource> GetNodeAsync(string name, CancellationToken cancellationToken) => GetAsync<NodeResource>(NodePath(name), cancellationToken);
+
+    public Task<PoolResource> GetPoolAsync(string id, CancellationToken cancellationToken) => GetAsync<PoolResource>(PoolPath(id), cancellationToken);
+
+    public Task<DrainPlanResource> PlanNodeDrainAsync(string name, CancellationToken cancellationToken) => GetAsync<DrainPlanResource>($"{NodePath(name)}/drain-plan", cancellationToken);
+
+    public Task<DrainPlanResource> PlanPoolDrainAsync(string id, CancellationToken cancellationToken) => GetAsync<DrainPlanResource>($"{PoolPath(id)}/drain-plan", cancellationToken);
+
+    /// <summary>Cordons, uncordons or drains a node.</summary>
+    public Task<NodeResource> ChangeNodeAsync(string name, string verb, CancellationToken cancellationToken) => PostAsync<NodeResource>($"{NodePath(name)}/{verb}", cancellationToken);
+
+    /// <summary>Cordons, uncordons or drains a pool.</summary>
+    public Task<PoolResource> ChangePoolAsync(string id, string verb, CancellationToken cancellationToken) => PostAsync<PoolResource>($"{PoolPath(id)}/{verb}", cancellationToken);
+
+    public Task RemoveNodeAsync(string name, CancellationToken cancellationToken) => DeleteAsync(NodePath(name), cancellationToken);
+
+    public Task RemovePoolAsync(string id, CancellationToken cancellationToken) => DeleteAsync(PoolPath(id), cancellationToken);
+
     public Task<EventResource[]> ListEventsAsync(string? volume, int limit, CancellationToken cancellationToken) =>
         GetAsync<EventResource[]>($"events?limit={limit}{(volume is null ? "" : $"&volume={Uri.EscapeDataString(volume)}")}", cancellationToken);
 
@@ -49,20 +67,28 @@ internal sealed class ControlApi(Uri server) : IDisposable
         return await ReadAsync<VolumeResource>(response, cancellationToken);
     }
 
-    public async Task<VolumeResource> ScrubVolumeAsync(string name, CancellationToken cancellationToken)
-    {
-        using var response = await SendAsync(HttpMethod.Post, $"{VolumePath(name)}/scrub", null, cancellationToken);
-        return await ReadAsync<VolumeResource>(response, cancellationToken);
-    }
+    public Task<VolumeResource> ScrubVolumeAsync(string name, CancellationToken cancellationToken) => PostAsync<VolumeResource>($"{VolumePath(name)}/scrub", cancellationToken);
 
-    public async Task DeleteVolumeAsync(string name, CancellationToken cancellationToken)
-    {
-        using var response = await SendAsync(HttpMethod.Delete, VolumePath(name), null, cancellationToken);
-    }
+    public Task DeleteVolumeAsync(string name, CancellationToken cancellationToken) => DeleteAsync(VolumePath(name), cancellationToken);
 
     public void Dispose() => _http.Dispose();
 
     private static string VolumePath(string name) => $"volumes/{Uri.EscapeDataString(name)}";
+
+    private static string NodePath(string name) => $"nodes/{Uri.EscapeDataString(name)}";
+
+    private static string PoolPath(string id) => $"pools/{Uri.EscapeDataString(id)}";
+
+    private async Task<T> PostAsync<T>(string path, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Post, path, null, cancellationToken);
+        return await ReadAsync<T>(response, cancellationToken);
+    }
+
+    private async Task DeleteAsync(string path, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Delete, path, null, cancellationToken);
+    }
 
     private async Task<T> GetAsync<T>(string path, CancellationToken cancellationToken)
     {

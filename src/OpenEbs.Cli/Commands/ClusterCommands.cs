@@ -14,9 +14,9 @@ internal static class ClusterCommands
 {
     public static Command Replica() => List("replica", "Replicas: the copies of volumes.", "List the replicas of all volumes.", (api, token) => api.ListReplicasAsync(token), ReplicaTable);
 
-    public static Command Pool() => List("pool", "Pools: storage that nodes give.", "List the pools of all nodes.", (api, token) => api.ListPoolsAsync(token), PoolTable);
+    public static Command Pool() => AvailabilityCommands.AddToPool(List("pool", "Pools: storage that nodes give.", "List the pools of all nodes.", (api, token) => api.ListPoolsAsync(token), PoolTable));
 
-    public static Command Node() => List("node", "Nodes: openebs processes.", "List the nodes of the cluster.", (api, token) => api.ListNodesAsync(token), NodeTable);
+    public static Command Node() => AvailabilityCommands.AddToNode(List("node", "Nodes: openebs processes.", "List the nodes of the cluster.", (api, token) => api.ListNodesAsync(token), NodeTable));
 
     public static Command Events()
     {
@@ -67,11 +67,11 @@ internal static class ClusterCommands
 
     private static Table PoolTable(IReadOnlyList<PoolResource> pools)
     {
-        var table = ResultWriter.Columns("POOL", "NODE", "STATE", ">CAPACITY", ">FREE", ">REPLICAS", "PATH", "REASON");
+        var table = ResultWriter.Columns("POOL", "NODE", "STATE", "AVAILABILITY", ">CAPACITY", ">FREE", ">REPLICAS", "PATH", "REASON");
         foreach (var p in pools)
         {
             table.Add(
-                p.Id, p.Node, ResultWriter.State(p.Online ? "online" : "offline"), ByteSize.Format(p.CapacityBytes), ByteSize.Format(p.FreeBytes), p.ReplicaCount, p.Path, p.Reason);
+                p.Id, p.Node, ResultWriter.State(p.Online ? "online" : "offline"), AvailabilityDescription.Cell(p.Availability, p.Drain), ByteSize.Format(p.CapacityBytes), ByteSize.Format(p.FreeBytes), p.ReplicaCount, p.Path, p.Reason);
         }
 
         return table;
@@ -79,11 +79,11 @@ internal static class ClusterCommands
 
     private static Table NodeTable(IReadOnlyList<NodeResource> nodes)
     {
-        var table = ResultWriter.Columns("NODE", "STATUS", "ROLES", "PORTAL", "HTTP", "POOLS", "SILO", "VERSION");
+        var table = ResultWriter.Columns("NODE", "STATUS", "AVAILABILITY", "ROLES", "PORTAL", "HTTP", "POOLS", "SILO", "VERSION");
         foreach (var n in nodes)
         {
             table.Add(
-                n.Name, ResultWriter.State(n.Status), string.Join(",", n.Roles), n.Portal, n.HttpAddress, string.Join(",", n.Pools), n.SiloAddress, n.Version);
+                n.Name, ResultWriter.State(n.Status), AvailabilityDescription.Cell(n.Availability, n.Drain), string.Join(",", n.Roles), n.Portal, n.HttpAddress, string.Join(",", n.Pools), n.SiloAddress, n.Version);
         }
 
         return table;

@@ -54,8 +54,8 @@ internal static class ResultWriter
     /// <summary>A state in the colour of its meaning.</summary>
     public static Text State(string text) => new(text, new Style(text switch
     {
-        "Healthy" or "InSync" or "Active" or "online" => Color.Green,
-        "Degraded" or "Rebuilding" or "Opening" or "Joining" => Color.Yellow,
+        "Healthy" or "InSync" or "Active" or "online" or "Available" => Color.Green,
+        "Degraded" or "Rebuilding" or "Opening" or "Joining" or "Cordoned" or "Draining" or "Drained" => Color.Yellow,
         _ => Color.Red,
     }));
 

@@ -28,6 +28,7 @@ internal static class VolumeDescription
         Add("Volume", new Text(volume.Name));
         Add("State", ResultWriter.State(volume.State.ToString()));
         if (volume.Reason.Length > 0) Add("Reason", new Text(volume.Reason));
+        if (volume.Concern.Length > 0) Add("Concern", new Text(volume.Concern));
         Add("Size", new Text($"{ByteSize.Format(volume.SizeBytes)} ({volume.SizeBytes} bytes, blocks of {volume.BlockLength})"));
         Add("Replicas", new Text($"{InSync(volume)} in sync, serves with {volume.MinInSync}"));
         Add("Write cache", new Text(volume.WriteCache ? "on" : "off"));

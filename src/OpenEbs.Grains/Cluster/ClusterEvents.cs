@@ -18,6 +18,22 @@ internal enum ClusterEventKind
     NodeRestarted,
     PoolOnline,
     PoolOffline,
+    NodeCordoned,
+    NodeUncordoned,
+    NodeDraining,
+    NodeDrained,
+    NodeRemoved,
+    PoolCordoned,
+    PoolUncordoned,
+    PoolDraining,
+    PoolDrained,
+    PoolRemoved,
+
+    /// <summary>A volume needs a replica for which there is no place.</summary>
+    ReplicaUnplaced,
+
+    /// <summary>There is a place for it now, or none is needed any more.</summary>
+    ReplicaPlaced,
 }
 
 internal sealed record ClusterEvent(DateTimeOffset At, ClusterEventKind Kind, string Subject, string Before, string After, string Cause);
@@ -42,7 +58,8 @@ internal sealed class ClusterEvents(Registry registry, VolumeRecords records, No
         if (volume is not null)
         {
             if (!registry.Current.Volumes.ContainsKey(volume)) throw new VolumeNotFoundException($"There is no volume '{volume}'.");
-            return [.. (await OfVolumeAsync(volume)).TakeLast(limit)];
+            var ofCluster = registry.Current.Events.Where(e => e.Subject == volume && IsOfVolume(e.Kind)).Select(ToView);
+            return [.. (await OfVolumeAsync(volume)).Concat(ofCluster).OrderBy(e => e.At).TakeLast(limit)];
         }
 
         var ofVolumes = await Task.WhenAll(registry.Current.Volumes.Keys.ToList().Select(OfVolumeAsync));
@@ -83,6 +100,14 @@ internal sealed class ClusterEvents(Registry registry, VolumeRecords records, No
             changed = true;
         }
 
+        foreach (var (name, silo) in state.RemovedNodes.ToList())
+        {
+            // It came back with another silo, or the membership table has forgotten it too.
+            if (nodes.List().Any(node => node.Name == name && node.Silo.ToParsableString() == silo)) continue;
+            state.RemovedNodes.Remove(name);
+            changed = true;
+        }
+
         foreach (var name in state.Nodes.Keys.Except(active.Keys).ToList())
         {
             Tell(state, ClusterEventKind.NodeLeft, name, state.Nodes[name], "", "its silo has stopped, or was declared dead");
@@ -97,6 +122,9 @@ internal sealed class ClusterEvents(Registry registry, VolumeRecords records, No
     [
         .. record.Events.Select(e => new EventView { At = e.At, Volume = volume, Kind = e.Kind.ToString(), Subject = e.Subject, Before = e.Before, After = e.After, Cause = e.Cause }),
     ];
+
+    private static bool IsOfVolume(ClusterEventKind kind) =>
+        kind is ClusterEventKind.VolumeCreated or ClusterEventKind.VolumeDeleted or ClusterEventKind.ReplicaUnplaced or ClusterEventKind.ReplicaPlaced;
 
     private static EventView ToView(ClusterEvent e) => new() { At = e.At, Volume = "", Kind = e.Kind.ToString(), Subject = e.Subject, Before = e.Before, After = e.After, Cause = e.Cause };
 }

@@ -31,6 +31,10 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     private readonly VolumeLifecycle _lifecycle;
     private readonly ReplicaScheduler _scheduler;
     private readonly ClusterEvents _events;
+    private readonly PlacementLedger _ledger;
+    private readonly Cordons _cordons;
+    private readonly NodeRoster _roster;
+    private readonly Drains _drains;
     private readonly TimeProvider _time;
     private readonly ILogger<ClusterGrain> _logger;
     private Task? _upkeep;
@@ -54,8 +58,13 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         _time = time;
         _logger = logger;
         _events = new ClusterEvents(_registry, records, nodes, time);
-        _lifecycle = new VolumeLifecycle(_registry, _events, GrainFactory, records, nodes, time, logger);
-        _scheduler = new ReplicaScheduler(_registry, GrainFactory, records, options.ReplacementDelay, time, logger);
+        _ledger = new PlacementLedger(_registry);
+        _cordons = new Cordons(_registry, _ledger);
+        _roster = new NodeRoster(_registry, _cordons, nodes);
+        _drains = new Drains(_registry, _events, _cordons, _roster, nodes, records, time);
+        _lifecycle = new VolumeLifecycle(_registry, _events, _cordons, GrainFactory, records, nodes, time, logger);
+        _scheduler = new ReplicaScheduler(
+            _registry, _events, _ledger, new MoveBudget(options.MaxMoves, options.MaxMovesPerNode), GrainFactory, records, options.ReplacementDelay, time, logger);
     }
 
     public override Task OnActivateAsync(CancellationToken cancellationToken) => _registry.LoadAsync();
@@ -108,7 +117,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         var spec = old with { Replicas = replicas, MinInSync = minInSync ?? (record.IsMinInSyncChosen ? record.MinInSync : null) };
         Validate(name, spec, "changed");
         var pools = await TakeCensusAsync();
-        if (replicas > old.Replicas) PoolChoice.EnsureEnough(pools, name, replicas);
+        if (replicas > old.Replicas) PoolChoice.EnsureEnough(pools, name, replicas, [.. record.Replicas.Select(entry => entry.Pool)]);
         var volume = GrainFactory.GetGrain<IVolumeGrain>(name);
         await volume.AttachAsync();
         await GrainFactory.GetGrain<IVolumeControl>(name).SetWantedReplicasAsync(replicas, spec.EffectiveMinInSync, spec.MinInSync is not null);
@@ -133,20 +142,47 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
 
     public async Task<IReadOnlyList<PoolView>> ListPoolsAsync() => await TakeCensusAsync();
 
-    public Task<IReadOnlyList<NodeView>> ListNodesAsync() => Task.FromResult<IReadOnlyList<NodeView>>(
-    [
-        .. _nodes.List().Select(node => new NodeView
-        {
-            Name = node.Name,
-            SiloAddress = node.Silo.ToParsableString(),
-            Status = node.Status.ToString(),
-            Roles = node.Facts?.Roles ?? [],
-            Portal = node.Facts?.Portal ?? "",
-            HttpAddress = node.Facts?.HttpAddress ?? "",
-            Pools = node.Facts?.Pools ?? [],
-            Version = node.Facts?.Version ?? "",
-        }),
-    ]);
+    public Task<IReadOnlyList<NodeView>> ListNodesAsync() => Task.FromResult(_roster.List());
+
+    public async Task<NodeView> SetNodeAvailabilityAsync(string name, Availability availability)
+    {
+        await TakeCensusAsync();
+        await _drains.SetNodeAsync(name, availability);
+        return _roster.Get(name);
+    }
+
+    public async Task<PoolView> SetPoolAvailabilityAsync(string id, Availability availability)
+    {
+        await TakeCensusAsync();
+        await _drains.SetPoolAsync(id, availability);
+        return (await TakeCensusAsync()).Single(pool => pool.Id == id);
+    }
+
+    public async Task<DrainPlan> PlanNodeDrainAsync(string name)
+    {
+        var pools = await TakeCensusAsync();
+        _roster.EnsureKnown(name);
+        return await PlanDrainAsync(name, [.. pools.Where(pool => pool.Node == name).Select(pool => pool.Id)], pools);
+    }
+
+    public async Task<DrainPlan> PlanPoolDrainAsync(string id)
+    {
+        var pools = await TakeCensusAsync();
+        _drains.EnsurePoolKnown(id);
+        return await PlanDrainAsync(id, [id], pools);
+    }
+
+    public async Task RemoveNodeAsync(string name)
+    {
+        await TakeCensusAsync();
+        await _drains.RemoveNodeAsync(name);
+    }
+
+    public async Task RemovePoolAsync(string id)
+    {
+        await TakeCensusAsync();
+        await _drains.RemovePoolAsync(id);
+    }
 
     public Task KeepAsync()
     {
@@ -209,7 +245,22 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     {
         var pools = await _census.TakeAsync(_registry.Current.Pools);
         await _registry.ChangeAsync(state => _events.Observe(state, pools));
-        return pools;
+        return _cordons.Apply(pools);
+    }
+
+    private async Task<DrainPlan> PlanDrainAsync(string subject, IReadOnlyCollection<string> leaving, IReadOnlyList<PoolView> pools)
+    {
+        var concerned = _ledger.On(leaving).Select(placed => placed.Volume.Name).Distinct().ToList();
+        var volumes = await Task.WhenAll(concerned.Select(LookAsync));
+        var pace = new DrainPace(_options.ReplacementDelay, _options.KeepInterval, Math.Min(_options.MaxMoves, _options.MaxMovesPerNode));
+        return DrainForecast.Of(subject, leaving, [.. volumes.OfType<DrainedVolume>()], pools, pace, _time.GetUtcNow());
+
+        async Task<DrainedVolume?> LookAsync(string name)
+        {
+            if (!_registry.Current.Volumes.TryGetValue(name, out var registered) || registered.Stage == RegistrationStage.Deleting || await _records.Of(name).LoadAsync() is not (var record, _)) return null;
+            var view = await DescribeAsync(name, registered);
+            return new DrainedVolume(record, view?.Replicas.Where(replica => replica.UsedBytes > 0).ToDictionary(replica => replica.Id, replica => replica.UsedBytes) ?? []);
+        }
     }
 
     private async Task<VolumeView?> DescribeAsync(string name, RegisteredVolume registered)
@@ -236,6 +287,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     private async Task KeepOnceAsync()
     {
         var pools = await TakeCensusAsync();
+        var isComplete = true;
         foreach (var (name, volume) in _registry.Current.Volumes.ToList())
         {
             try
@@ -251,11 +303,15 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
             catch (Exception failure)
             {
                 // The next round tries again.
+                isComplete = false;
                 LogKeepFailed(name, failure.Message);
             }
         }
 
         await _lifecycle.RemoveLeftoversAsync();
+        if (!isComplete) return;
+        await _scheduler.EndRoundAsync();
+        await _drains.ObserveAsync();
     }
 
     [LoggerMessage(1400, LogLevel.Information, "Volume {Volume}: creating with {SizeBytes} bytes on pools {Pools}")]

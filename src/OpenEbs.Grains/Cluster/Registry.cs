@@ -27,7 +27,7 @@ internal sealed class Registry(IGrainStorage storage, GrainId grain) : IDisposab
         await _turn.WaitAsync();
         try
         {
-            var next = Copy(Current);
+            var next = Current.Copy();
             if (!change(next)) return;
             var state = new GrainState<RegistryState>(next, _state!.ETag) { RecordExists = _state.RecordExists };
             try
@@ -48,13 +48,4 @@ internal sealed class Registry(IGrainStorage storage, GrainId grain) : IDisposab
     }
 
     public void Dispose() => _turn.Dispose();
-
-    private static RegistryState Copy(RegistryState state) => new()
-    {
-        Volumes = new Dictionary<string, RegisteredVolume>(state.Volumes),
-        Removals = [.. state.Removals],
-        Pools = new Dictionary<string, RegisteredPool>(state.Pools),
-        Nodes = new Dictionary<string, string>(state.Nodes),
-        Events = [.. state.Events],
-    };
 }

@@ -1,3 +1,4 @@
+using OpenEbs.Pools;
 using OpenEbs.Volumes;
 
 namespace OpenEbs.Grains.Cluster;
@@ -18,6 +19,35 @@ internal sealed class RegistryState
 
     /// <summary>What happened to the cluster, the newest last.</summary>
     public List<ClusterEvent> Events { get; set; } = [];
+
+    /// <summary>Nodes that are not simply available.</summary>
+    public Dictionary<string, RegisteredAvailability> NodeAvailability { get; set; } = [];
+
+    /// <summary>Pools that are not simply available by themselves (their node may make them so too).</summary>
+    public Dictionary<string, RegisteredAvailability> PoolAvailability { get; set; } = [];
+
+    /// <summary>Volumes that need a replica for which there is no place, with the reason.</summary>
+    public Dictionary<string, string> Unplaced { get; set; } = [];
+
+    /// <summary>Nodes that were removed, with the address of their last silo: the membership table remembers it for days.</summary>
+    public Dictionary<string, string> RemovedNodes { get; set; } = [];
+
+    /// <summary>Ids of the pools that a node has, or had when it was there last.</summary>
+    public IReadOnlyCollection<string> PoolsOf(string node) => [.. Pools.Where(pool => pool.Value.Node == node).Select(pool => pool.Key)];
+
+    /// <summary>A copy that can be changed: the collections are new, what is in them never changes.</summary>
+    public RegistryState Copy() => new()
+    {
+        Volumes = new Dictionary<string, RegisteredVolume>(Volumes),
+        Removals = [.. Removals],
+        Pools = new Dictionary<string, RegisteredPool>(Pools),
+        Nodes = new Dictionary<string, string>(Nodes),
+        Events = [.. Events],
+        NodeAvailability = new Dictionary<string, RegisteredAvailability>(NodeAvailability),
+        PoolAvailability = new Dictionary<string, RegisteredAvailability>(PoolAvailability),
+        Unplaced = new Dictionary<string, string>(Unplaced),
+        RemovedNodes = new Dictionary<string, string>(RemovedNodes),
+    };
 }
 
 /// <summary>How far a volume's creation or deletion has come. Names are stored: never change them.</summary>
@@ -52,3 +82,8 @@ internal sealed record RegisteredReplica(string Pool, string Id);
 /// <param name="CapacityBytes">Its capacity.</param>
 /// <param name="IsOffline">It was not online at the last look.</param>
 internal sealed record RegisteredPool(string Node, string Path, long CapacityBytes, bool IsOffline = false);
+
+/// <param name="Availability">Cordoned, Draining or Drained.</param>
+/// <param name="Since">When it became so; of a drained one, when its drain began.</param>
+/// <param name="ReplicasAtStart">Replicas that were there when its drain began.</param>
+internal sealed record RegisteredAvailability(Availability Availability, DateTimeOffset Since, int ReplicasAtStart = 0);

@@ -9,20 +9,25 @@ internal enum ReplicaStepKind
     /// <summary>Nothing.</summary>
     None,
 
-    /// <summary>A new replica is needed.</summary>
+    /// <summary>A new replica is needed: one is lost, or more are wanted.</summary>
     Add,
+
+    /// <summary>A new replica is needed to take the place of one on a pool that drains. That can wait.</summary>
+    Move,
 
     /// <summary>There is one too many.</summary>
     Remove,
 }
 
 /// <param name="Kind">What is to be done.</param>
-/// <param name="Subject">Of Add the pool (null: no pool is left for it), of Remove the replica.</param>
+/// <param name="Subject">Of Add and Move the pool (null: there is none for it), of Remove the replica.</param>
 /// <param name="Reason">For people.</param>
-internal readonly record struct ReplicaStep(ReplicaStepKind Kind, string? Subject = null, string Reason = "");
+/// <param name="Source">Of Move the pool that drains.</param>
+internal readonly record struct ReplicaStep(ReplicaStepKind Kind, string? Subject = null, string Reason = "", string? Source = null);
 
 /// <summary>Decides, from a volume's record and the pools there are, the next step towards the replicas that its user wants. First one more, then one fewer: what has become too much is removed
-/// only when enough others are in sync, so a replica that comes back while its replacement is still being built is kept, and the other way round.</summary>
+/// only when enough others are in sync, so a replica that comes back while its replacement is still being built is kept, and the other way round. One on a pool that drains counts until as many as
+/// are wanted are in sync without it.</summary>
 internal static class ReplicaPlan
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
@@ -30,42 +35,77 @@ internal static class ReplicaPlan
     public static ReplicaStep Next(VolumeRecord record, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now)
     {
         var wanted = record.EffectiveReplicas;
-        if (record.Replicas.Count > wanted && record.InSyncCount >= wanted)
+        var leaving = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync && IsDraining(entry, pools)).ToList();
+        if (record.Replicas.Count > wanted && record.InSyncCount - leaving.Count >= wanted)
         {
             var surplus = Surplus(record, pools);
-            return new ReplicaStep(ReplicaStepKind.Remove, surplus.Id, surplus.Standing == ReplicaStanding.InSync ? $"{wanted} are wanted" : $"{wanted} others are in sync");
+            return new ReplicaStep(ReplicaStepKind.Remove, surplus.Id, ReasonToRemove(surplus, leaving, wanted));
         }
 
+        // Not all that stay are in sync, but enough with those that leave: the first of these can go already.
+        if (record.InSyncCount > wanted) return new ReplicaStep(ReplicaStepKind.Remove, leaving[0].Id, ReasonToRemove(leaving[0], leaving, wanted));
+
         // Those that are lost need one each; whatever there is beyond what is wanted has been added for them.
-        var lost = record.Replicas.Where(entry => IsLost(entry, pools, replacementDelay, now)).ToList();
-        if (record.Replicas.Count - lost.Count >= wanted) return default;
-        IReadOnlyCollection<string> taken = [.. record.Replicas.Select(entry => entry.Pool), .. record.Leaving.Select(entry => entry.Pool)];
-        var reason = lost.Count == 0 ? $"{wanted} are wanted" : string.Join(", ", lost.Select(entry => $"replica {entry.Id} on pool {entry.Pool} is lost"));
-        return new ReplicaStep(ReplicaStepKind.Add, PoolChoice.Next(pools, taken)?.Id, reason);
+        var lost = ListLost(record, pools, replacementDelay, now);
+        var present = record.Replicas.Count - lost.Count;
+        if (present < wanted)
+        {
+            var reason = lost.Count == 0 ? $"{wanted} are wanted" : string.Join(", ", lost.Select(entry => $"replica {entry.Id} on pool {entry.Pool} is lost"));
+            return new ReplicaStep(ReplicaStepKind.Add, Place(record, pools), reason);
+        }
+
+        // One after the other, and not while the volume is being repaired anyway.
+        if (leaving.Count == 0 || present > wanted || record.Replicas.Any(entry => entry.Standing == ReplicaStanding.Rebuilding && !lost.Contains(entry))) return default;
+        return new ReplicaStep(ReplicaStepKind.Move, Place(record, pools), $"replica {leaving[0].Id} leaves pool {leaving[0].Pool}, which drains", leaving[0].Pool);
     }
 
-    /// <summary>Out of sync for long. One that is being rebuilt may take as long as it takes, and one whose pool is there is given time to begin.</summary>
+    /// <summary>The nodes between which a replica of the volume is being moved; empty when none is.</summary>
+    public static IReadOnlyCollection<string> ListMoving(VolumeRecord record, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now)
+    {
+        var leaving = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync && IsDraining(entry, pools)).ToList();
+        var lost = ListLost(record, pools, replacementDelay, now);
+        if (leaving.Count == 0 || record.Replicas.Count - lost.Count <= record.EffectiveReplicas) return [];
+        var coming = record.Replicas.Where(entry => entry.Standing != ReplicaStanding.InSync && !lost.Contains(entry));
+        return [.. leaving.Take(1).Concat(coming).Select(entry => NodeOf(entry, pools)).Distinct()];
+    }
+
+    /// <summary>Replicas that do not count: out of sync for long, or out of sync where they may not stay.</summary>
+    public static IReadOnlyList<ReplicaEntry> ListLost(VolumeRecord record, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now) =>
+        [.. record.Replicas.Where(entry => IsLost(entry, pools, replacementDelay, now))];
+
+    private static string? Place(VolumeRecord record, IReadOnlyList<PoolView> pools) =>
+        PoolChoice.Next(pools, [.. record.Replicas.Select(entry => entry.Pool), .. record.Leaving.Select(entry => entry.Pool)])?.Id;
+
+    private static bool IsDraining(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.Any(pool => pool.Id == entry.Pool && pool.Availability is Availability.Draining or Availability.Drained);
+
+    /// <summary>Out of sync for long. One that is being rebuilt may take as long as it takes, and one whose pool is there is given time to begin; unless its pool drains.</summary>
     private static bool IsLost(ReplicaEntry entry, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now)
     {
         if (entry.Standing == ReplicaStanding.InSync) return false;
+        if (IsDraining(entry, pools)) return true;
         var isAway = !pools.Any(pool => pool.Id == entry.Pool && pool.Online);
         if (entry.Standing == ReplicaStanding.Rebuilding && !isAway) return false;
         return now - (entry.OutSince ?? now) >= (isAway || replacementDelay > Patience ? replacementDelay : Patience);
     }
 
-    /// <summary>The replica that is missed least: one that is not in sync, the longest so first; else one whose node has another; else the one on the fullest pool.</summary>
+    /// <summary>The replica that is missed least: one that is not in sync, the longest so first; else one on a pool that drains; else one whose node has another; else the one on the fullest pool.</summary>
     private static ReplicaEntry Surplus(VolumeRecord record, IReadOnlyList<PoolView> pools)
     {
         var byId = pools.ToDictionary(pool => pool.Id);
         return record.Replicas
             .OrderBy(entry => entry.Standing == ReplicaStanding.InSync)
+            .ThenByDescending(entry => IsDraining(entry, pools))
             .ThenBy(entry => byId.TryGetValue(entry.Pool, out var pool) && pool.Online)
             .ThenBy(entry => entry.OutSince ?? DateTimeOffset.MaxValue)
-            .ThenByDescending(entry => record.Replicas.Count(other => NodeOf(other) == NodeOf(entry)))
+            .ThenByDescending(entry => record.Replicas.Count(other => NodeOf(other, pools) == NodeOf(entry, pools)))
             .ThenBy(entry => byId.TryGetValue(entry.Pool, out var pool) ? pool.FreeBytes : 0)
             .ThenByDescending(entry => entry.Id, StringComparer.Ordinal)
             .First();
-
-        string NodeOf(ReplicaEntry entry) => byId.TryGetValue(entry.Pool, out var pool) ? pool.Node : entry.Pool;
     }
+
+    private static string ReasonToRemove(ReplicaEntry entry, List<ReplicaEntry> leaving, int wanted) =>
+        leaving.Contains(entry) ? $"pool {entry.Pool} drains, and {wanted} others are in sync"
+        : entry.Standing == ReplicaStanding.InSync ? $"{wanted} are wanted" : $"{wanted} others are in sync";
+
+    private static string NodeOf(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.FirstOrDefault(pool => pool.Id == entry.Pool)?.Node ?? entry.Pool;
 }

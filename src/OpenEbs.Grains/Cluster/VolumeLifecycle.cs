@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Replicas;
 using OpenEbs.Grains.Volumes;
+using OpenEbs.Pools;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Volumes;
 using Orleans.Runtime;
@@ -10,7 +11,7 @@ using Orleans.Runtime.Placement;
 namespace OpenEbs.Grains.Cluster;
 
 /// <summary>The steps of creating and deleting a volume. Each may be taken again: what an interrupted attempt did stands.</summary>
-internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents events, IGrainFactory grains, VolumeRecords records, NodeDirectory nodes, TimeProvider time, ILogger logger)
+internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents events, Cordons cordons, IGrainFactory grains, VolumeRecords records, NodeDirectory nodes, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RemovalPatience = TimeSpan.FromSeconds(10);
@@ -102,22 +103,29 @@ internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents e
         await registry.ChangeAsync(state => state.Removals.RemoveAll(replica => removed.Contains(replica)) > 0);
     }
 
+    /// <summary>Opens the volume if it is not open. One that is open on a node that drains, and used by nobody there, goes to another.</summary>
     public async Task KeepOpenAsync(string name, RegisteredVolume volume)
     {
-        SetHint(volume);
-        await grains.GetGrain<IVolumeControl>(name).KeepOpenAsync();
+        var control = grains.GetGrain<IVolumeControl>(name);
+        var hasPlace = SetHint(volume);
+        await control.KeepOpenAsync();
+        if (hasPlace && DrainingNodes() is { Count: > 0 } draining) await control.LeaveAsync(draining);
     }
 
-    /// <summary>A volume that nobody uses is opened beside its first replica that can be reached: volumes spread as their replicas do.</summary>
-    private void SetHint(RegisteredVolume volume)
+    private List<string> DrainingNodes() =>
+        [.. registry.Current.NodeAvailability.Where(node => node.Value.Availability is Availability.Draining or Availability.Drained).Select(node => node.Key)];
+
+    /// <summary>A volume that nobody uses is opened beside its first replica that can be reached: volumes spread as their replicas do. Not on a node that drains, if there is another.</summary>
+    /// <returns>Whether there is a node for it that does not drain.</returns>
+    private bool SetHint(RegisteredVolume volume)
     {
         RequestContext.Remove(IPlacementDirector.PlacementHintKey);
-        foreach (var replica in volume.Replicas)
-        {
-            if (nodes.FindPool(replica.Pool) is not { } node) continue;
-            RequestContext.Set(IPlacementDirector.PlacementHintKey, node.Silo);
-            return;
-        }
+        var homes = volume.Replicas.Select(replica => nodes.FindPool(replica.Pool)).OfType<NodeEntry>().ToList();
+        var home = homes.Find(IsStaying) ?? (homes.Count > 0 ? nodes.ListActive().Where(IsStaying).MinBy(node => node.Name, StringComparer.Ordinal) : null);
+        if ((home ?? homes.FirstOrDefault()) is { } place) RequestContext.Set(IPlacementDirector.PlacementHintKey, place.Silo);
+        return home is not null;
+
+        bool IsStaying(NodeEntry node) => cordons.OfNode(node.Name) is Availability.Available or Availability.Cordoned;
     }
 
     private async Task<RegisteredReplica?> TryRemoveAsync(RegisteredReplica replica)

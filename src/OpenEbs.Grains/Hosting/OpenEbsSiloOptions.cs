@@ -48,4 +48,10 @@ public sealed record OpenEbsSiloOptions
 
     /// <summary>How long a replica may be lost before a new one takes its place, on another pool.</summary>
     public TimeSpan ReplacementDelay { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Most volumes in the cluster that have a replica moved from a draining pool at the same time.</summary>
+    public int MaxMoves { get; init; } = 8;
+
+    /// <summary>Most of these from or to one node.</summary>
+    public int MaxMovesPerNode { get; init; } = 2;
 }

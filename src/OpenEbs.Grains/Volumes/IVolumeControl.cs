@@ -27,6 +27,14 @@ internal interface IVolumeControl : IGrainWithStringKey
     [Alias("SetWantedReplicas"), ResponseTimeout("00:00:30")]
     ValueTask SetWantedReplicasAsync(int replicas, int minInSync, bool isMinInSyncChosen);
 
+    /// <summary>What the cluster would do for the volume and cannot, for people; empty when there is nothing (any more).</summary>
+    [Alias("SetConcern"), ResponseTimeout("00:00:10")]
+    ValueTask SetConcernAsync(string concern);
+
+    /// <summary>Steps down if the volume is on one of these nodes and no initiator uses it there; the placement hint of the call says where it goes.</summary>
+    [Alias("Leave"), ResponseTimeout("00:00:30")]
+    ValueTask LeaveAsync(IReadOnlyList<string> nodes);
+
     /// <summary>Flushes, closes and deactivates. I/O that waits is answered with <see cref="IoStatus.Fenced"/>.</summary>
     [Alias("StepDown"), ResponseTimeout("00:00:30")]
     ValueTask StepDownAsync();

@@ -39,6 +39,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     private bool _isClosing;
     private long _resizeCount;
     private IoReply _done = IoReply.Done;
+    private string _concern = "";
 
     public VolumeGrain(
         IGrainContext context,
@@ -105,7 +106,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         var coordinator = Coordinator;
         await coordinator.RefreshUsageAsync();
         var snapshot = coordinator.Snapshot();
-        return VolumeViews.Of(_name, snapshot, _options.NodeName, _nodes, _sessions.List());
+        return VolumeViews.Of(_name, snapshot, _options.NodeName, _nodes, _sessions.List()) with { Concern = _concern };
     }
 
     public async ValueTask ResizeAsync(long sizeBytes)
@@ -232,6 +233,18 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     {
         await Coordinator.Members.SetWantedAsync(replicas, minInSync, isMinInSyncChosen);
         LogWanted(_name, replicas, minInSync);
+    }
+
+    public ValueTask SetConcernAsync(string concern)
+    {
+        _concern = concern;
+        return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask LeaveAsync(IReadOnlyList<string> nodes)
+    {
+        // A gateway would draw the volume back to its initiator in a few seconds.
+        if (nodes.Contains(_options.NodeName) && !_sessions.List().Any(session => session.Node == _options.NodeName)) await StepDownAsync();
     }
 
     public async ValueTask StepDownAsync() => await (_stepDown ??= StepDownOnceAsync());

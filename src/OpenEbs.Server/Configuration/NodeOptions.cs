@@ -79,6 +79,14 @@ internal sealed class NodeOptions
     /// <value>10m</value>
     public string ReplacementDelay { get; set; } = "10m";
 
+    /// <summary>Most volumes in the cluster that have a replica moved from a draining node or pool at the same time. The same on all nodes, as the next.</summary>
+    /// <value>8</value>
+    public int MaxMoves { get; set; } = 8;
+
+    /// <summary>Most of these from or to one node.</summary>
+    /// <value>2</value>
+    public int MaxMovesPerNode { get; set; } = 2;
+
     /// <summary>Share of SCSI commands that are traced when OTEL_EXPORTER_OTLP_ENDPOINT is set, 0 to 1.</summary>
     /// <value>0.01</value>
     public double TraceRatio { get; set; } = 0.01;

@@ -21,6 +21,8 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
         if (!IsName(options.ClusterId)) yield return $"ClusterId is '{options.ClusterId}'; use letters, digits, '-', '_' or '.', at most 63";
         if (!IsName(options.NodeName)) yield return $"NodeName is '{options.NodeName}'; use letters, digits, '-', '_' or '.', at most 63";
         if (!Duration.TryParse(options.ReplacementDelay, out _)) yield return $"ReplacementDelay is '{options.ReplacementDelay}'; write it like {Duration.Examples}";
+        if (options.MaxMoves is < 1 or > 1000) yield return $"MaxMoves is {options.MaxMoves}; give 1 to 1000 volumes";
+        if (options.MaxMovesPerNode is < 1 or > 1000) yield return $"MaxMovesPerNode is {options.MaxMovesPerNode}; give 1 to 1000 volumes";
         if (options.TraceRatio is not (>= 0 and <= 1)) yield return $"TraceRatio is {options.TraceRatio}; give a number from 0 (none) to 1 (every command)";
     }
 

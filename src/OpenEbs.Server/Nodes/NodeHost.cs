@@ -114,6 +114,8 @@ internal static class NodeHost
             Roles = [.. Enum.GetValues<NodeRole>().Where(options.HasRole).Select(role => role.ToString().ToLowerInvariant())],
             Version = ProgramVersion.Text,
             ReplacementDelay = Duration.TryParse(options.ReplacementDelay, out var delay) ? delay : throw new InvalidOperationException("The options were not validated."),
+            MaxMoves = options.MaxMoves,
+            MaxMovesPerNode = options.MaxMovesPerNode,
             SentinelPort = options.EffectiveSentinelPort is 0 ? null : options.EffectiveSentinelPort,
         });
         if (options.HasRole(NodeRole.Control)) silo.AddDashboard(dashboard => dashboard.HideTrace = true);

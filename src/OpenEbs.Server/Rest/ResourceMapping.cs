@@ -31,6 +31,7 @@ internal static class ResourceMapping
         LastScrubAt = view.LastScrubAt,
         ScrubProgress = Math.Round(view.ScrubProgress, 4),
         IsScrubbing = view.IsScrubbing,
+        Concern = view.Concern,
         Replicas = [.. view.Replicas.Select(ToResource)],
         Sessions = [.. view.Sessions.Select(session => new SessionResource
         {
@@ -64,6 +65,9 @@ internal static class ResourceMapping
         ReplicaCount = view.Replicas,
         Online = view.Online,
         Reason = view.Reason,
+        Availability = view.Availability,
+        AvailabilityReason = view.AvailabilityReason,
+        Drain = view.Drain?.ToResource(),
     };
 
     public static NodeResource ToResource(this NodeView view) => new()
@@ -76,6 +80,36 @@ internal static class ResourceMapping
         HttpAddress = view.HttpAddress,
         Pools = view.Pools,
         Version = view.Version,
+        Availability = view.Availability,
+        Drain = view.Drain?.ToResource(),
+    };
+
+    public static DrainResource ToResource(this DrainView view) => new()
+    {
+        Since = view.Since,
+        ReplicasAtStart = view.ReplicasAtStart,
+        ReplicasLeft = view.ReplicasLeft,
+        Obstacles = view.Obstacles,
+    };
+
+    public static DrainPlanResource ToResource(this DrainPlan plan) => new()
+    {
+        Subject = plan.Subject,
+        CopyBytes = plan.CopyBytes,
+        DurationSeconds = plan.Duration.TotalSeconds,
+        AssumedBytesPerSecond = plan.AssumedBytesPerSecond,
+        ConcurrentMoves = plan.ConcurrentMoves,
+        Moves = [.. plan.Moves.Select(move => new DrainMoveResource
+        {
+            Volume = move.Volume,
+            Replica = move.Replica,
+            FromPool = move.FromPool,
+            ToPool = move.ToPool,
+            ToNode = move.ToNode,
+            Bytes = move.Bytes,
+            IsStuck = move.IsStuck,
+            Risks = move.Risks,
+        })],
     };
 
     public static EventResource ToResource(this EventView view) => new()

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
+using OpenEbs.Nodes;
+using OpenEbs.Pools;
 using OpenEbs.Volumes;
 
 namespace OpenEbs.Server.Rest;
@@ -16,6 +18,9 @@ internal sealed partial class RestProblems(IProblemDetailsService problems, ILog
         {
             BadHttpRequestException bad => (bad.StatusCode, "The request cannot be read"),
             VolumeNotFoundException => (StatusCodes.Status404NotFound, "There is no such volume"),
+            NodeNotFoundException => (StatusCodes.Status404NotFound, "There is no such node"),
+            PoolNotFoundException => (StatusCodes.Status404NotFound, "There is no such pool"),
+            StillNeededException => (StatusCodes.Status409Conflict, "It is still needed"),
             VolumeAlreadyExistsException => (StatusCodes.Status409Conflict, "The volume exists with another spec"),
             VolumeRequestInvalidException => (StatusCodes.Status400BadRequest, "The request cannot be carried out as asked"),
             VolumeUnavailableException => (StatusCodes.Status503ServiceUnavailable, "The cluster cannot carry that out now"),
@@ -41,6 +46,12 @@ internal sealed partial class RestProblems(IProblemDetailsService problems, ILog
 
     public static IResult NotFound(string name) => Results.Problem(
         statusCode: StatusCodes.Status404NotFound, title: "There is no such volume", detail: $"There is no volume '{name}'. GET /api/v1/volumes lists those that exist.");
+
+    public static IResult NoNode(string name) => Results.Problem(
+        statusCode: StatusCodes.Status404NotFound, title: "There is no such node", detail: $"There is no node '{name}'. GET /api/v1/nodes lists those that there are.");
+
+    public static IResult NoPool(string id) => Results.Problem(
+        statusCode: StatusCodes.Status404NotFound, title: "There is no such pool", detail: $"There is no pool '{id}'. GET /api/v1/pools lists those that there are.");
 
     private static string Explain(Exception exception) => exception switch
     {

@@ -33,6 +33,7 @@ internal static class VolumeApi
         var api = endpoints.MapGroup("/api/v1").ProducesProblem(StatusCodes.Status503ServiceUnavailable, Problem);
         MapVolumes(api);
         MapViews(api);
+        AvailabilityApi.Map(api);
     }
 
     private static void MapVolumes(RouteGroupBuilder api)

@@ -15,9 +15,9 @@ public class ContractTests
 {
     [Theory]
     [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,Write,WriteZeroes")]
-    [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,SetReplicas")]
+    [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,PlanNodeDrain,PlanPoolDrain,RemoveNode,RemovePool,SetNodeAvailability,SetPoolAvailability,SetReplicas")]
     [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Flush,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
-    [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,RemoveReplica,SetWantedReplicas,StepDown")]
+    [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
     [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
     [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools")]
     public void Interface_KeepsItsAliases(Type contract, string alias, string methods)
@@ -33,9 +33,9 @@ public class ContractTests
 
         Assert.Equal(
             [
-                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.CheckReply", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
-                "openebs.NodeFacts", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange",
-                "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.ReplicaView", "openebs.SessionView", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
+                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.CheckReply", "openebs.DrainMove", "openebs.DrainPlan", "openebs.DrainView", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
+                "openebs.NodeFacts", "openebs.NodeNotFound", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.PoolNotFound", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange",
+                "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.ReplicaView", "openebs.SessionView", "openebs.StillNeeded", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
                 "openebs.VolumeMoving", "openebs.VolumeName", "openebs.VolumeNotFound", "openebs.VolumePlacement", "openebs.VolumeRequestInvalid", "openebs.VolumeSpec", "openebs.VolumeUnavailable", "openebs.VolumeView",
             ],
             known.Order(StringComparer.Ordinal));

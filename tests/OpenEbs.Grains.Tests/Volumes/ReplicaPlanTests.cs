@@ -76,6 +76,118 @@ public sealed class ReplicaPlanTests
         Assert.Equal("d", ReplicaPlan.Next(record, [Pool("a"), Pool("b"), Pool("c", freeGi: 99), Pool("d")], Delay, Now).Subject);
     }
 
+    [Fact]
+    public void OnADrainingPool_FirstAnotherElsewhere_ThenItGoes()
+    {
+        PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b"), Pool("c"), Pool("d")];
+        Expect(ReplicaStepKind.Move, "d", wanted: 3, [In("a"), In("b"), In("c")], pools);
+        Expect(ReplicaStepKind.None, null, wanted: 3, [In("a"), In("b"), In("c"), Out("d", minutes: 1, ReplicaStanding.Rebuilding)], pools);
+        Expect(ReplicaStepKind.Remove, "r-a", wanted: 3, [In("a"), In("b"), In("c"), In("d")], pools);
+        Expect(ReplicaStepKind.None, null, wanted: 3, [In("b"), In("c"), In("d")], pools);
+    }
+
+    [Fact]
+    public void OnlyReplicaDrains_AnotherFirst()
+    {
+        PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b")];
+        Expect(ReplicaStepKind.Move, "b", wanted: 1, [In("a")], pools);
+        Expect(ReplicaStepKind.None, null, wanted: 1, [In("a"), Out("b", minutes: 1, ReplicaStanding.Rebuilding)], pools);
+        Expect(ReplicaStepKind.Remove, "r-a", wanted: 1, [In("a"), In("b")], pools);
+    }
+
+    [Fact]
+    public void TwoDrain_OneAfterTheOther_NeverFewerInSync()
+    {
+        PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b", availability: Availability.Draining), Pool("c"), Pool("d"), Pool("e")];
+        Expect(ReplicaStepKind.Move, "d", wanted: 3, [In("a"), In("b"), In("c")], pools);
+        Expect(ReplicaStepKind.None, null, wanted: 3, [In("a"), In("b"), In("c"), Out("d", minutes: 1)], pools);
+        Expect(ReplicaStepKind.Remove, "r-a", wanted: 3, [In("a"), In("b"), In("c"), In("d")], pools);
+        Expect(ReplicaStepKind.Move, "e", wanted: 3, [In("b"), In("c"), In("d")], pools);
+    }
+
+    [Fact]
+    public void OneDrainsAndAnotherIsOut_TheNewOneStays_UntilEnoughAreInSync()
+    {
+        PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b"), Pool("c"), Pool("d"), Pool("e")];
+        Expect(ReplicaStepKind.None, null, wanted: 3, [In("a"), In("b"), Out("c", minutes: 1), In("d")], pools);
+        Expect(ReplicaStepKind.None, null, wanted: 3, [In("a"), In("b"), In("c"), Out("d", minutes: 1, ReplicaStanding.Rebuilding)], pools);
+        Expect(ReplicaStepKind.Move, "e", wanted: 3, [In("a"), In("b"), In("c"), Out("d", minutes: 60)], pools);
+        Expect(ReplicaStepKind.Remove, "r-d", wanted: 3, [In("a"), In("b"), In("c"), Out("d", minutes: 60), In("e")], pools);
+    }
+
+    [Fact]
+    public void OneBeingRebuilt_NoMoveBeforeThat() => Expect(
+        ReplicaStepKind.None, null, wanted: 3, [In("a"), In("b"), Out("c", minutes: 1, ReplicaStanding.Rebuilding)], [Pool("a", availability: Availability.Draining), Pool("b"), Pool("c"), Pool("d")]);
+
+    [Fact]
+    public void OutOfSyncOnADrainingPool_IsReplacedAtOnce() => Expect(
+        ReplicaStepKind.Add, "d", wanted: 3, [In("a"), In("b"), Out("c", minutes: 0)], [Pool("a"), Pool("b"), Pool("c", availability: Availability.Drained), Pool("d")]);
+
+    [Fact]
+    public void DrainStopped_TheNewOneThatIsNotReadyGoes() =>
+        Expect(ReplicaStepKind.Remove, "r-d", wanted: 3, [In("a"), In("b"), In("c"), Out("d", minutes: 1, ReplicaStanding.Rebuilding)], [Pool("a", availability: Availability.Cordoned), Pool("b"), Pool("c"), Pool("d")]);
+
+    [Fact]
+    public void FewerWantedThanDrain_SomeGoWithoutAnother() => Expect(
+        ReplicaStepKind.Remove, "r-a", wanted: 1, [In("a"), In("b"), In("c")], [Pool("a", availability: Availability.Draining), Pool("b", availability: Availability.Draining), Pool("c", availability: Availability.Draining)]);
+
+    [Fact]
+    public void NoPlaceForOneThatDrains_SaysSo_AndTakesOneThatAppears()
+    {
+        PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b"), Pool("c"), Pool("d", availability: Availability.Cordoned), Pool("e", online: false)];
+        Expect(ReplicaStepKind.Move, null, wanted: 3, [In("a"), In("b"), In("c")], pools);
+        Expect(ReplicaStepKind.Move, "f", wanted: 3, [In("a"), In("b"), In("c")], [.. pools, Pool("f")]);
+    }
+
+    [Fact]
+    public void Moving_NamesTheNodes_WhileTheNewOneIsBuilt()
+    {
+        PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b"), Pool("c"), Pool("d")];
+        Assert.Empty(ReplicaPlan.ListMoving(Record(3, [In("a"), In("b"), In("c")]), pools, Delay, Now));
+        Assert.Equal(["node-a", "node-d"], ReplicaPlan.ListMoving(Record(3, [In("a"), In("b"), In("c"), Out("d", minutes: 1)]), pools, Delay, Now));
+        Assert.Empty(ReplicaPlan.ListMoving(Record(3, [In("b"), In("c"), In("d")]), pools, Delay, Now));
+    }
+
+    [Fact]
+    public void Budget_BoundsTheClusterAndEachNode()
+    {
+        var budget = new MoveBudget(maxMoves: 3, maxMovesPerNode: 2);
+        Assert.True(budget.TryBegin("v1", ["a", "b"]));
+        Assert.True(budget.TryBegin("v2", ["a", "c"]));
+        Assert.False(budget.TryBegin("v3", ["a", "d"]));
+        Assert.True(budget.TryBegin("v4", ["d", "e"]));
+        Assert.False(budget.TryBegin("v5", ["f", "g"]));
+        budget.Note("v1", []);
+        Assert.True(budget.TryBegin("v3", ["a", "d"]));
+        budget.Prune(volume => volume != "v2");
+        Assert.True(budget.TryBegin("v5", ["f", "g"]));
+    }
+
+    [Fact]
+    public void Forecast_SaysWhatGoesWhere_HowMuch_AndWhatIsAtRisk()
+    {
+        PoolView[] pools = [Pool("a"), Pool("b"), Pool("c"), Pool("d", freeGi: 50), Pool("e", freeGi: 49)];
+        var three = new DrainedVolume(Record(3, [In("a"), In("b"), In("c")]) with { Name = "three", MinInSync = 2 }, new Dictionary<string, long> { ["r-a"] = 3L << 30 });
+        var single = new DrainedVolume(Record(1, [In("a")]) with { Name = "single" }, new Dictionary<string, long> { ["r-a"] = 1L << 30 });
+        var wide = new DrainedVolume(Record(5, [In("a"), In("b"), In("c"), In("d"), In("e")]) with { Name = "wide", MinInSync = 3 }, new Dictionary<string, long>());
+        var surplus = new DrainedVolume(Record(2, [In("a"), In("b"), In("c")]) with { Name = "surplus" }, new Dictionary<string, long>());
+        var pace = new DrainPace(Delay, TimeSpan.FromSeconds(10), 2);
+
+        var plan = DrainForecast.Of("node-a", ["a"], [three, single, wide, surplus], pools, pace, Now);
+
+        Assert.Equal(["single>d", "surplus>", "three>e", "wide>"], plan.Moves.Select(move => $"{move.Volume}>{move.ToPool}"));
+        Assert.Equal([false, false, false, true], plan.Moves.Select(move => move.IsStuck));
+        Assert.Equal(4L << 30, plan.CopyBytes);
+
+        // 3 GiB at 64 MiB a second take longer than 4 GiB at twice that; then two rounds.
+        Assert.Equal(TimeSpan.FromSeconds(48 + 20), plan.Duration);
+        Assert.Contains("1 replica(s) in sync and 1 needed", Assert.Single(plan.Moves[0].Risks), StringComparison.Ordinal);
+        Assert.Empty(plan.Moves[1].Risks);
+        Assert.Empty(plan.Moves[2].Risks);
+        Assert.Contains("no pool", Assert.Single(plan.Moves[3].Risks), StringComparison.Ordinal);
+        Assert.Empty(DrainForecast.Of("node-z", ["z"], [], pools, pace, Now).Moves);
+    }
+
     private static void Expect(ReplicaStepKind kind, string? subject, int wanted, ReplicaEntry[] replicas, PoolView[] pools, TimeSpan? delay = null)
     {
         var step = ReplicaPlan.Next(Record(wanted, replicas), pools, delay ?? Delay, Now);
@@ -99,7 +211,7 @@ public sealed class ReplicaPlanTests
 
     private static ReplicaEntry Out(string pool, int minutes, ReplicaStanding standing = ReplicaStanding.Faulted) => new($"r-{pool}", pool, standing, Created: true, "gone", Now - TimeSpan.FromMinutes(minutes));
 
-    private static PoolView Pool(string id, bool online = true, string? node = null, long freeGi = 10) => new()
+    private static PoolView Pool(string id, bool online = true, string? node = null, long freeGi = 10, Availability availability = Availability.Available) => new()
     {
         Id = id,
         Node = node ?? $"node-{id}",
@@ -108,5 +220,6 @@ public sealed class ReplicaPlanTests
         FreeBytes = freeGi << 30,
         Replicas = 1,
         Online = online,
+        Availability = availability,
     };
 }

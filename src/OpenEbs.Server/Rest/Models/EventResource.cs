@@ -11,7 +11,8 @@ public sealed record EventResource
 
     /// <summary>What happened: Opened, ReplicaLeft, ReplicaRebuilding, ReplicaJoined, ReplicaAdded, ReplicaRemoved, ReplicasWanted, Resized, DataLost, BadBlocks,
     /// ReplicasDiffer, Scrubbed; of the cluster VolumeCreated, VolumeDeleted,
-    /// NodeJoined, NodeLeft, NodeRestarted, PoolOnline, PoolOffline.</summary>
+    /// ReplicaUnplaced, ReplicaPlaced, NodeJoined, NodeLeft, NodeRestarted, PoolOnline, PoolOffline, NodeCordoned, NodeUncordoned, NodeDraining, NodeDrained, NodeRemoved,
+    /// and the same five of pools.</summary>
     public required string Kind { get; init; }
 
     /// <summary>The replica, pool or node; empty when it is the volume itself.</summary>

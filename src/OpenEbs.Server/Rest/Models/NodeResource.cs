@@ -1,3 +1,5 @@
+using OpenEbs.Pools;
+
 namespace OpenEbs.Rest;
 
 /// <summary>One openebs process and its host.</summary>
@@ -9,7 +11,7 @@ public sealed record NodeResource
     /// <summary>Address of its Orleans silo, ip:port@generation.</summary>
     public required string SiloAddress { get; init; }
 
-    /// <summary>Orleans' view of the silo: Active, Joining, ShuttingDown, Dead.</summary>
+    /// <summary>Orleans' view of the silo: Active, Joining, ShuttingDown, Dead; Absent when only its pools are remembered.</summary>
     public required string Status { get; init; }
 
     /// <summary>What it does: storage, gateway, control.</summary>
@@ -26,6 +28,12 @@ public sealed record NodeResource
 
     /// <summary>Version of its program.</summary>
     public required string Version { get; init; }
+
+    /// <summary>Whether its pools take new replicas: Available, Cordoned, Draining (those that it has are being moved) or Drained.</summary>
+    public required Availability Availability { get; init; }
+
+    /// <summary>How far its drain is; absent when there is none.</summary>
+    public DrainResource? Drain { get; init; }
 }
 
 /// <summary>The program that answers.</summary>

@@ -1,3 +1,5 @@
+using OpenEbs.Pools;
+
 namespace OpenEbs.Rest;
 
 /// <summary>Storage that a node gives.</summary>
@@ -26,4 +28,13 @@ public sealed record PoolResource
 
     /// <summary>Why it is not online; empty when it is.</summary>
     public required string Reason { get; init; }
+
+    /// <summary>Whether it takes new replicas: Available, Cordoned, Draining (those that it has are being moved) or Drained; by itself, or because its node is so.</summary>
+    public required Availability Availability { get; init; }
+
+    /// <summary>Why it is not available; empty when it is.</summary>
+    public required string AvailabilityReason { get; init; }
+
+    /// <summary>How far its drain is; absent when there is none.</summary>
+    public DrainResource? Drain { get; init; }
 }

@@ -16,6 +16,9 @@ public sealed record VolumeResource
     /// <summary>A scrub that was asked for is under way.</summary>
     public bool IsScrubbing { get; init; }
 
+    /// <summary>What the cluster would do for the volume and cannot, such as making a replica for which there is no pool; empty when there is nothing.</summary>
+    public string Concern { get; init; } = "";
+
     /// <summary>Name, unique in the cluster; also the last part of the target name.</summary>
     public required string Name { get; init; }
 
