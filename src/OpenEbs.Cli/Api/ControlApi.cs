@@ -71,6 +71,20 @@ internal sealed class ControlApi(Uri server) : IDisposable
 
     public Task DeleteVolumeAsync(string name, CancellationToken cancellationToken) => DeleteAsync(VolumePath(name), cancellationToken);
 
+    public Task<OrphanResource[]> ListOrphansAsync(CancellationToken cancellationToken) => GetAsync<OrphanResource[]>("orphans", cancellationToken);
+
+    public async Task<VolumeResource> ImportVolumeAsync(Guid uid, ImportVolumeRequest request, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Post, $"orphans/{uid}/import", request, cancellationToken);
+        return await ReadAsync<VolumeResource>(response, cancellationToken);
+    }
+
+    public async Task<bool> DeleteOrphanAsync(Guid uid, string replica, bool evenIfLast, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Delete, $"orphans/{uid}/replicas/{Uri.EscapeDataString(replica)}?evenIfLast={(evenIfLast ? "true" : "false")}", null, cancellationToken);
+        return true;
+    }
+
     public void Dispose() => _http.Dispose();
 
     private static string VolumePath(string name) => $"volumes/{Uri.EscapeDataString(name)}";

@@ -11,7 +11,10 @@ internal static class ControlCommandLine
         root.Options.Add(CommonOptions.Server);
         root.Options.Add(CommonOptions.Output);
         root.Subcommands.Add(VolumeCommands.Create());
-        root.Subcommands.Add(ClusterCommands.Replica());
+        var replica = ClusterCommands.Replica();
+        replica.Subcommands.Add(OrphanCommands.List());
+        replica.Subcommands.Add(OrphanCommands.Delete());
+        root.Subcommands.Add(replica);
         root.Subcommands.Add(ClusterCommands.Pool());
         root.Subcommands.Add(ClusterCommands.Node());
         root.Subcommands.Add(ClusterCommands.Events());

@@ -9,7 +9,7 @@ namespace OpenEbs.Cli.Commands;
 /// <summary>The commands on volumes.</summary>
 internal static class VolumeCommands
 {
-    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), Scrub() };
+    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), Scrub(), OrphanCommands.Import() };
 
     private static Argument<string> Name() => new("name") { Description = "The volume's name", HelpName = "NAME" };
 

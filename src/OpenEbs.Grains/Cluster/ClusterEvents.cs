@@ -34,6 +34,12 @@ internal enum ClusterEventKind
 
     /// <summary>There is a place for it now, or none is needed any more.</summary>
     ReplicaPlaced,
+
+    /// <summary>A volume was made of replicas found on disk.</summary>
+    VolumeImported,
+
+    /// <summary>A replica that no volume knew was deleted.</summary>
+    OrphanDeleted,
 }
 
 internal sealed record ClusterEvent(DateTimeOffset At, ClusterEventKind Kind, string Subject, string Before, string After, string Cause);

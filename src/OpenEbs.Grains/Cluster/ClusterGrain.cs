@@ -19,7 +19,7 @@ namespace OpenEbs.Grains.Cluster;
 /// <summary>The cluster's registry: which volumes there are, and where their replicas were put. It is in no data path.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "OnDeactivateAsync ends what the activation owns.")]
 [Reentrant, PreferLocalPlacement, GrainType("openebs.cluster")]
-internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeeper
+internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecovery, IClusterKeeper
 {
     private static readonly TimeSpan DescribePatience = TimeSpan.FromSeconds(3);
 
@@ -35,6 +35,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     private readonly Cordons _cordons;
     private readonly NodeRoster _roster;
     private readonly Drains _drains;
+    private readonly OrphanReplicas _orphans;
     private readonly TimeProvider _time;
     private readonly ILogger<ClusterGrain> _logger;
     private Task? _upkeep;
@@ -65,6 +66,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
         _lifecycle = new VolumeLifecycle(_registry, _events, _cordons, GrainFactory, records, nodes, time, logger);
         _scheduler = new ReplicaScheduler(
             _registry, _events, _ledger, new MoveBudget(options.MaxMoves, options.MaxMovesPerNode), GrainFactory, records, options.ReplacementDelay, time, logger);
+        _orphans = new OrphanReplicas(_registry, _events, GrainFactory, records, nodes, time, logger);
     }
 
     public override Task OnActivateAsync(CancellationToken cancellationToken) => _registry.LoadAsync();
@@ -139,6 +141,12 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterKeepe
     public async Task<IReadOnlyList<ReplicaView>> ListReplicasAsync() => [.. (await ListVolumesAsync()).SelectMany(volume => volume.Replicas)];
 
     public Task<IReadOnlyList<EventView>> ListEventsAsync(string? volume, int limit) => _events.ListAsync(volume, limit);
+
+    public Task<IReadOnlyList<OrphanVolumeView>> ListOrphansAsync() => _orphans.ListAsync();
+
+    public async Task<VolumeView> ImportVolumeAsync(Guid uid, string? name) => await GrainFactory.GetGrain<IVolumeGrain>(await _orphans.ImportAsync(uid, name)).DescribeAsync();
+
+    public Task DeleteOrphanAsync(Guid uid, string replicaId, bool evenIfLast) => _orphans.DeleteAsync(uid, replicaId, evenIfLast);
 
     public async Task<IReadOnlyList<PoolView>> ListPoolsAsync() => await TakeCensusAsync();
 

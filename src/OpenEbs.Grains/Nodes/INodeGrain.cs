@@ -12,7 +12,15 @@ internal interface INodeGrain : IGrainWithStringKey
 
     [Alias("GetPools"), ResponseTimeout("00:00:02")]
     Task<IReadOnlyList<PoolView>> GetPoolsAsync();
+
+    /// <summary>Every replica that has a directory in one of the node's pools.</summary>
+    [Alias("GetReplicas"), ResponseTimeout("00:00:10")]
+    Task<IReadOnlyList<StoredReplica>> GetReplicasAsync();
 }
+
+/// <summary>A replica's directory in a pool.</summary>
+[GenerateSerializer, Immutable, Alias("openebs.StoredReplica")]
+internal sealed record StoredReplica([property: Id(0)] string Pool, [property: Id(1)] string Id);
 
 internal static class NodeGrains
 {

@@ -12,6 +12,9 @@ internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools) : 
 
     public Task<IReadOnlyList<PoolView>> GetPoolsAsync() => Task.FromResult<IReadOnlyList<PoolView>>([.. pools.All.Select(View)]);
 
+    public Task<IReadOnlyList<StoredReplica>> GetReplicasAsync() =>
+        Task.FromResult<IReadOnlyList<StoredReplica>>([.. pools.All.SelectMany(pool => pool.ListReplicas().Select(id => new StoredReplica(pool.Id, id)))]);
+
     private PoolView View(LocalPool pool)
     {
         pool.Check();

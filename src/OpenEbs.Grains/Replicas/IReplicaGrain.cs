@@ -37,6 +37,10 @@ internal interface IReplicaGrain : IGrainWithStringKey
     [Alias("ListAllocated"), ResponseTimeout("00:00:10")]
     ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns);
 
+    /// <summary>Says what the replica has, without fencing or creating it.</summary>
+    [Alias("Inspect"), ResponseTimeout("00:01:00")]
+    ValueTask<ReplicaInspection> InspectAsync();
+
     /// <summary>Removes the replica and its files; nothing happens when there are none.</summary>
     [Alias("Delete"), ResponseTimeout("00:01:00")]
     ValueTask DeleteAsync();

@@ -4,6 +4,8 @@ using OpenEbs.Buffers;
 using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Replication.Replicas;
+using OpenEbs.Replication.Volumes;
+using OpenEbs.Storage.Scheduling;
 using OpenEbs.Storage.Store;
 using Orleans.Concurrency;
 using Orleans.Dashboard;
@@ -34,6 +36,8 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private IDisposable? _device;
     private IGrainTimer? _maintenance;
     private bool _isIdle = true;
+    private VolumeRecord? _record;
+    private readonly AsyncTurn _opening = new();
 
     public ReplicaGrain(IGrainContext context, LocalPools pools, IReplicaStoreProvider stores, ILogger<ReplicaGrain> logger)
     {
@@ -63,11 +67,40 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         _device?.Dispose();
     }
 
-    public ValueTask<OpenReply> OpenAsync(OpenRequest request)
+    public async ValueTask<OpenReply> OpenAsync(OpenRequest request)
     {
-        if (CheckPool() is { } problem) return ValueTask.FromResult(new OpenReply(ReplicaOutcome.Failed, _session!.Incarnation, null, problem));
+        if (CheckPool() is { } problem) return new OpenReply(ReplicaOutcome.Failed, _session!.Incarnation, null, problem);
         WakeMaintenance();
-        return _session!.OpenAsync(request);
+        var reply = await _session!.OpenAsync(request);
+        if (reply.Outcome == ReplicaOutcome.Ok && request.Record is { } record && !ReferenceEquals(record, _record)) await KeepRecordAsync(record);
+        return reply;
+    }
+
+    public async ValueTask<ReplicaInspection> InspectAsync()
+    {
+        if (CheckPool() is { } problem) return new ReplicaInspection(null, null, problem);
+        var path = _pool!.ReplicaPath(_replicaId);
+        var record = ReplicaManifest.Read(path);
+        await _opening.EnterAsync();
+        try
+        {
+            if (_session!.Status is { } status) return new ReplicaInspection(status, record);
+            var (store, device) = await _stores.OpenAsync(_pool, _replicaId, create: false);
+            await using (store)
+            using (device)
+            {
+                return new ReplicaInspection(store.Status, record);
+            }
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            return new ReplicaInspection(null, record, failure.Message);
+        }
+        finally
+        {
+            _opening.Leave();
+            if (_session!.Status is null) DeactivateOnIdle();
+        }
     }
 
     public ValueTask<AppendReply> AppendAsync(AppendRequest request)
@@ -112,9 +145,34 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
 
     private async ValueTask<IReplicaStore> OpenStoreAsync(bool create)
     {
-        var opened = await _stores.OpenAsync(_pool!, _replicaId, create);
-        _device = opened.Device;
-        return opened.Store;
+        // Not while somebody inspects it: two stores over the same files would be the end of them.
+        await _opening.EnterAsync();
+        try
+        {
+            var opened = await _stores.OpenAsync(_pool!, _replicaId, create);
+            _device = opened.Device;
+            return opened.Store;
+        }
+        finally
+        {
+            _opening.Leave();
+        }
+    }
+
+    /// <summary>A copy for the day on which the metadata store is lost: the replica serves without.</summary>
+    private async Task KeepRecordAsync(VolumeRecord record)
+    {
+        _record = record;
+        try
+        {
+            var path = _pool!.ReplicaPath(_replicaId);
+            await Task.Run(() => ReplicaManifest.Write(path, record));
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            _record = null;
+            LogRecordNotKept(_replicaId, _poolId, failure.Message);
+        }
     }
 
     /// <summary>What is wrong with the pool, or null. A pool that went away, even if it came back, ends this life of the replica: its files are of the past.</summary>
@@ -150,6 +208,9 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
 
     [LoggerMessage(1100, LogLevel.Information, "Replica {Replica}: deleted from pool {Pool}")]
     private partial void LogDeleted(string replica, string pool);
+
+    [LoggerMessage(1102, LogLevel.Warning, "Replica {Replica} on pool {Pool} could not keep its volume's record beside its data: {Reason}")]
+    private partial void LogRecordNotKept(string replica, string pool, string reason);
 
     [LoggerMessage(1101, LogLevel.Warning, "Replica {Replica} on pool {Pool} failed and starts anew: {Reason}")]
     private partial void LogRestarting(string replica, string pool, string reason);

@@ -1,4 +1,5 @@
 using System.Buffers;
+using OpenEbs.Replication.Volumes;
 using OpenEbs.Storage.Store;
 
 namespace OpenEbs.Replication.Replicas;
@@ -35,7 +36,8 @@ public enum ReplicaOutcome : byte
 /// <param name="Create">True for a replica that must be created when absent (a new volume's, or one placed anew).</param>
 /// <param name="StepNumber">Taken from the same numbers as rebuild steps (<see cref="RebuildRequest.Number"/>), so that steps sent before this opening are refused from now on; 0 when
 /// the caller only asks.</param>
-public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0);
+/// <param name="Record">The volume's record, without its events: kept beside the replica's data, so that the volume is known from them should the metadata store be lost. Null when it is not to be changed.</param>
+public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0, VolumeRecord? Record = null);
 
 /// <param name="Outcome">Ok, StaleEpoch or Failed.</param>
 /// <param name="Incarnation">This life of the replica; goes into all later requests.</param>

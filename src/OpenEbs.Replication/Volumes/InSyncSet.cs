@@ -7,6 +7,7 @@ namespace OpenEbs.Replication.Volumes;
 internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads, ILinkOwner owner)
 {
     private readonly ILogger _logger = context.Logger;
+    private VolumeRecord? _told;
 
     /// <summary>Brings a replica back, for as long as it takes.</summary>
     public async Task RejoinAsync(ReplicaLink link)
@@ -46,6 +47,13 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
             {
                 await context.Delay(context.Options.HeartbeatInterval);
                 Watch(opened: true);
+                if (_told != context.Keeper.Record)
+                {
+                    // The record changed: replicas keep a copy.
+                    _told = context.Keeper.Record;
+                    _ = RefreshUsageAsync().AsTask();
+                }
+
                 foreach (var link in context.Links)
                 {
                     if (link.State == LinkState.Live) _ = link.RenewLeaseAsync();
@@ -93,7 +101,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         var incarnation = link.Incarnation;
         try
         {
-            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: false));
+            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: false, Record: context.Keeper.ForReplicas));
             if (incarnation != link.Incarnation) return;
             if (reply.Status is { } status && reply.Incarnation == incarnation) link.UsedBytes = status.UsedBytes;
             else link.Learn(reply.Outcome == ReplicaOutcome.Ok ? ReplicaOutcome.Restarted : reply.Outcome);

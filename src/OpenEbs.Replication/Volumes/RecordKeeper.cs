@@ -12,8 +12,12 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, string place, TimeP
 {
     private readonly AsyncTurn _turn = new();
     private string _etag = "";
+    private (VolumeRecord? From, VolumeRecord? Without) _forReplicas;
 
     public VolumeRecord? Record { get; private set; }
+
+    /// <summary>The record as replicas keep it beside their data: without its events.</summary>
+    public VolumeRecord? ForReplicas => Record is { } record && (_forReplicas.From != record) ? (_forReplicas = (record, record with { Events = [] })).Without : _forReplicas.Without;
 
     /// <summary>What the metadata store last failed with, for people; null when it works.</summary>
     public string? Failure { get; private set; }

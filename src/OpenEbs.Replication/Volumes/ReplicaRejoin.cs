@@ -80,7 +80,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
     private async Task<bool> BringLevelAsync()
     {
         // Only a replica that the record never listed as created may start empty: an absent one that was created is lost and must be rebuilt knowingly.
-        var opened = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: context.Keeper.Record!.Find(link.Entry.Id) is not { Created: true } || link.Standing != ReplicaStanding.InSync, link.NextStepNumber()));
+        var opened = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: context.Keeper.Record!.Find(link.Entry.Id) is not { Created: true } || link.Standing != ReplicaStanding.InSync, link.NextStepNumber(), context.Keeper.ForReplicas));
         if (opened.Outcome == ReplicaOutcome.StaleEpoch)
         {
             owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");

@@ -38,6 +38,9 @@ public enum VolumeEventKind
 
     /// <summary>A scrub that was asked for has ended.</summary>
     Scrubbed = 11,
+
+    /// <summary>It was made of replicas found on disk, which the metadata store did not know.</summary>
+    Imported = 12,
 }
 
 /// <summary>One transition of a volume, for people who want to know afterwards. It is written with the change of the record that it tells of: neither is there without the other.</summary>

@@ -91,7 +91,7 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         var link = candidate.Link;
         try
         {
-            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created, link.NextStepNumber()));
+            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created, link.NextStepNumber(), context.Keeper.ForReplicas));
             if (reply.Outcome == ReplicaOutcome.StaleEpoch) owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");
             else if (reply.Outcome != ReplicaOutcome.Ok || reply.Status is null) Fail(candidate, reply.Reason);
             else if (reply.Status.Consistency != ReplicaConsistency.Prefix) Fail(candidate, "it is in the middle of a rebuild");

@@ -21,6 +21,14 @@ internal static class FirstVolume
         {
             var volumes = await client.GetFromJsonAsync<VolumeResource[]>("volumes", RestJson.Options, cancellationToken) ?? [];
             if (volumes.Length > 0 || !options.Demo) return Array.Find(volumes, volume => volume.Name == Name) ?? volumes.FirstOrDefault();
+            var orphans = await client.GetFromJsonAsync<OrphanResource[]>("orphans", RestJson.Options, cancellationToken) ?? [];
+            if (orphans.Length > 0)
+            {
+                // The metadata store was lost. A new volume of a name that the user knows would look like an old one that lost its data.
+                await Console.Error.WriteLineAsync($"The pools have replicas of {orphans.Length} volume(s) that the metadata store does not know, so no volume '{Name}' is created. 'openebsctl replica orphans' lists them, 'openebsctl volume import VOLUME' brings one back.");
+                return null;
+            }
+
             var request = new CreateVolumeRequest
             {
                 Name = Name,

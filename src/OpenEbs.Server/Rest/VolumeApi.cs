@@ -34,6 +34,7 @@ internal static class VolumeApi
         MapVolumes(api);
         MapViews(api);
         AvailabilityApi.Map(api);
+        OrphanApi.Map(api);
     }
 
     private static void MapVolumes(RouteGroupBuilder api)

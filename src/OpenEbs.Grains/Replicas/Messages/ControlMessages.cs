@@ -19,6 +19,7 @@ namespace OpenEbs.Grains.Replicas.Messages;
 [JsonSerializable(typeof(ChangedReply))]
 [JsonSerializable(typeof(AllocatedReply))]
 [JsonSerializable(typeof(CheckReply))]
+[JsonSerializable(typeof(ReplicaInspection))]
 internal sealed partial class ControlMessages : JsonSerializerContext;
 
 /// <summary>Length-prefixed UTF-8 JSON.</summary>
@@ -98,3 +99,9 @@ internal sealed class CheckReplyCodec : ControlMessageCodec<CheckReply>;
 
 [RegisterCopier]
 internal sealed class CheckReplyCopier : HandOverCopier<CheckReply>;
+
+[RegisterSerializer]
+internal sealed class ReplicaInspectionCodec : ControlMessageCodec<ReplicaInspection>;
+
+[RegisterCopier]
+internal sealed class ReplicaInspectionCopier : HandOverCopier<ReplicaInspection>;

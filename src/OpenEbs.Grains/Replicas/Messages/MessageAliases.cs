@@ -18,6 +18,7 @@ internal static class MessageAliases
         ["openebs.RebuildRequest"] = typeof(RebuildRequest),
         ["openebs.RebuildReply"] = typeof(RebuildReply),
         ["openebs.ChangedReply"] = typeof(ChangedReply),
+        ["openebs.ReplicaInspection"] = typeof(ReplicaInspection),
         ["openebs.AllocatedReply"] = typeof(AllocatedReply),
     };
 
