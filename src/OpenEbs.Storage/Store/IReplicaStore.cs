@@ -58,7 +58,7 @@ public interface IReplicaStore : IAsyncDisposable
     /// <exception cref="ArgumentOutOfRangeException">lastSeq is below Status.LogStart.Seq or above Status.Last.Seq.</exception>
     ValueTask TruncateAsync(long lastSeq);
 
-    /// <summary>Reads operations back from the log, from <paramref name="fromSeq"/> on, about <paramref name="maxBytes"/> of data but at least one operation. All of one
+    /// <summary>Reads operations back from the log, from <paramref name="fromSeq"/> on, at most <paramref name="maxBytes"/> of data but at least one operation. All of one
     /// epoch. Null when fromSeq is past the end. Throws <see cref="ArgumentOutOfRangeException"/> when fromSeq is at or below Status.LogStart.Seq.
     /// The returned memory stays valid until the caller drops it.</summary>
     ValueTask<StoreBatch?> ReadLogAsync(long fromSeq, int maxBytes);

@@ -8,6 +8,9 @@ namespace OpenEbs.Storage.Store;
 /// <summary>Reads of blocks, of the log and of the map.</summary>
 internal sealed class LogReader(StoreState state)
 {
+    /// <summary>Operations without data take room in a record's header too.</summary>
+    private const int MaxOperations = 1024;
+
     /// <summary>Fills <paramref name="destination"/>; blocks that lie side by side come in one read of the device.</summary>
     public async ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination)
     {
@@ -33,7 +36,8 @@ internal sealed class LogReader(StoreState state)
         var epoch = state.Index.At(index)!.Value.Epoch;
         var resets = state.Resets;
         var next = fromSeq;
-        for (long bytes = 0; bytes < maxBytes && state.Index.Find(next) is var at and >= 0; next = fromSeq + operations.Count)
+        var isFull = false;
+        for (long bytes = 0; !isFull && state.Index.Find(next) is var at and >= 0; next = fromSeq + operations.Count)
         {
             var entry = state.Index.At(at)!.Value;
             if (entry.Epoch != epoch) break;
@@ -41,7 +45,8 @@ internal sealed class LogReader(StoreState state)
             if (resets != state.Resets) throw new IOException($"{state.Device.Path}: the log was truncated while it was read");
             foreach (var operation in read.Take((int)(entry.LastSeq - entry.FirstSeq + 1)).Skip((int)(next - entry.FirstSeq)))
             {
-                if (operations.Count > 0 && bytes >= maxBytes) break;
+                isFull = operations.Count == MaxOperations || (operations.Count > 0 && bytes + operation.Data.Length > maxBytes);
+                if (isFull) break;
                 operations.Add(operation);
                 bytes += operation.Data.Length;
             }

@@ -64,7 +64,11 @@ internal sealed class Gateway(World world, int number, bool retries)
     {
         for (var i = 0; i < index; i++)
         {
-            if (_entries[i].OutcomeUnknown && _entries[i].Command.Overlaps(_entries[index].Command)) return true;
+            if (!_entries[i].Command.Overlaps(_entries[index].Command)) continue;
+            if (_entries[i].OutcomeUnknown) return true;
+
+            // Writes that are both tried again keep their order; this one would not be tried again, and an earlier write that is would undo it. (The product's gateway lets every write wait.)
+            if (retries && _entries[index].Command.Kind == CommandKind.CompareAndWrite && _entries[i].Command.Kind != CommandKind.Read) return true;
         }
 
         return false;

@@ -133,7 +133,7 @@ public sealed class MemoryReplicaStore : IReplicaStore
         var first = (int)(fromSeq - _log[0].Seq);
         var epoch = _log[first].Epoch;
         var end = first;
-        for (long bytes = 0; end < _log.Count && _log[end].Epoch == epoch && (end == first || bytes < maxBytes); end++) bytes += _log[end].Operation.Data.Length;
+        for (long bytes = 0; end < _log.Count && _log[end].Epoch == epoch && (end == first || bytes + _log[end].Operation.Data.Length <= maxBytes); end++) bytes += _log[end].Operation.Data.Length;
         return ValueTask.FromResult<StoreBatch?>(new StoreBatch(epoch, fromSeq, _log[first..end].Select(logged => logged.Operation).ToArray()));
     }
 
