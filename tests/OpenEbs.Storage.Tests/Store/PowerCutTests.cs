@@ -23,9 +23,8 @@ public sealed class PowerCutTests(ITestOutputHelper output)
         }
     }
 
-    /// <summary>Found by MoreSeeds.</summary>
+    /// <summary>Found by MoreSeeds. (Seed 1 found that a record of a segment whose header was lost came back when its number was used again: it is cut everywhere above.)</summary>
     [Theory]
-    [InlineData(1, 60, 185)] // A record of a segment whose header was lost came back when its number was used again.
     [InlineData(2013, 300, 349)] // A process was killed while it wrote a superblock, then power was lost while the next one did: neither copy was whole.
     [InlineData(1002, 300, 583)] // DurableSeq was above Last after a rebuild had begun below the checkpoint.
     public async Task PowerCut_ThatOnceWentWrong_LeavesAPrefix(int seed, int steps, long cut) => Assert.True(await RunAsync(seed, steps, cut));

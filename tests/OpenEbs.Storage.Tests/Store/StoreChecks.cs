@@ -113,7 +113,10 @@ internal static class StoreChecks
         }
 
         var next = run.Random.NextInt64(status.LogStart.Seq + 1, status.Last.Seq + 2);
-        while (await run.Store.ReadLogAsync(next, run.Random.Next(1, 100_000)) is { } batch)
+
+        // Its own dice: how many operations the store gives at once must not change the history.
+        var sizes = new Random((int)next);
+        while (await run.Store.ReadLogAsync(next, sizes.Next(1, 100_000)) is { } batch)
         {
             if (batch.FirstSeq != next || batch.Operations.IsEmpty) run.Fail($"ReadLog({next}) begins at {batch.FirstSeq} with {batch.Operations.Length} operations.");
             foreach (var operation in batch.Operations.ToArray())
