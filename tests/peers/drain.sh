@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 need tools qemu-nbd qemu-img qemu-io fio ss curl jq
 [ "$TARGET" = dev ] || { skip drain "is about the product only"; finish; }
-start_dev --no-demo --nodes 4 --restart-delay 600s && create_volume test 256Mi && create_volume second 64Mi && create_volume third 64Mi --replicas 2 || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
+start_dev --no-demo --nodes 4 --zones 2 --restart-delay 600s && create_volume test 256Mi && create_volume second 64Mi && create_volume third 64Mi --replicas 2 || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
 use_volume test; check healthy healthy_within test 60 || finish
 SOCKET=$WORK/nbd.sock
 dd if=/dev/urandom of="$WORK/image" bs=1M count=48 status=none

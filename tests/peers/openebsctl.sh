@@ -92,6 +92,28 @@ done
 replicas() { [ "$(ctl replica list -o json | jq 'if type == "array" then . else .items end | length')" = 6 ]; }
 check replica-list-has-six replicas
 
+# ---- placement ----
+check create-dry-run ctl volume create planned --size 64Mi --replicas 2 --dry-run
+matches create-dry-run-chosen '^pool-[123] +node-1 +- +Chosen +-?[0-9]+ +free \+[0-9]+ \([0-9]+ ?% of it is free\)' "$LAST_OUTPUT"
+matches create-dry-run-possible '^pool-[123] +node-1 +- +Possible +-[0-9]+ .*its node node-1 has 2 of the volume' "$LAST_OUTPUT"
+plan_json() { ctl volume create planned --size 64Mi --replicas 2 --dry-run -o json | jq -e '.problem == "" and ([.candidates[] | select(.verdict == "Chosen")] | length) == 2 and all(.candidates[]; .score == ([.parts[].points] | add))'; }
+check create-dry-run-json plan_json
+refused_plan() { ctl volume create planned --size 64Mi --replicas 2 --node-anti-affinity hard --dry-run >"$WORK/plan"; [ $? = 6 ] && grep -qE 'Refused .*two may not share a node' "$WORK/plan" && grep -q '1 of 2 replica(s) have no place' "$WORK/plan"; }
+check create-dry-run-that-does-not-fit refused_plan
+ctl_fails create-hard-node 6 'needs 2 pools.*two may not share a node' --server "$HTTP" volume create planned --size 64Mi --replicas 2 --node-anti-affinity hard
+ctl_fails create-hard-zone 6 'it is in no zone .label topology.kubernetes.io/zone' --server "$HTTP" volume create planned --size 64Mi --replicas 1 --zone-anti-affinity hard
+ctl_fails create-selector-nobody-has 6 'it has no label disk, ssd is selected' --server "$HTTP" volume create planned --size 64Mi --replicas 1 --selector disk=ssd
+ctl_fails create-too-large-for-the-pools 6 'more than 10 times its capacity.*smaller' --server "$HTTP" volume create planned --size 64Ti --replicas 1
+ctl_fails bad-anti-affinity 2 "node-anti-affinity is 'medium'; give soft" --server "$HTTP" volume create planned --size 64Mi --node-anti-affinity medium
+ctl_fails bad-selector 2 "selector: 'ssd' is not a label; write key=value" --server "$HTTP" volume create planned --size 64Mi --selector ssd
+check why ctl volume why first
+matches why-shows-holding '^pool-[123] +node-1 +- +Holding +-[0-9]+ .*its node node-1 has 2 of the volume' "$LAST_OUTPUT"
+why_third() { ctl volume why third -o json | jq -e '.replicaCount == 1 and ([.candidates[] | select(.verdict == "Holding")] | length) == 1 and ([.candidates[] | select(.verdict == "Possible")] | length) == 2'; }
+check why-json why_third
+ctl_fails why-absent 3 'no volume' --server "$HTTP" volume why absent
+check describe-shows-the-policy ctl volume describe first
+matches policy-shown 'Placement +apart by node: soft, by zone: soft' "$LAST_OUTPUT"
+
 # ---- cordons and drains: three pools on one node, so what three replicas need has nowhere to go ----
 items='(if type == "array" then . else .items end)'
 check node-cordon ctl node cordon node-1

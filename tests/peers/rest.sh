@@ -54,6 +54,13 @@ problem change-nothing 400 PATCH /api/v1/volumes/web '{}'
 problem change-min-in-sync-beyond-replicas 400 PATCH /api/v1/volumes/web '{"minInSync":4}'
 problem events-of-absent 404 GET '/api/v1/events?volume=absent'
 problem events-bad-limit 400 GET '/api/v1/events?limit=0'
+answers plan-volume 200 POST /api/v1/volumes/plan '{"name":"planned","sizeBytes":67108864,"replicaCount":2}'
+matches plan-volume-chooses 2 "$(jq '[.candidates[] | select(.verdict == "Chosen")] | length' <<<"$BODY")"
+problem plan-bad-selector 400 POST /api/v1/volumes/plan '{"name":"planned","sizeBytes":67108864,"selector":"ssd"}'
+problem create-bad-anti-affinity 400 POST /api/v1/volumes '{"name":"planned","sizeBytes":67108864,"nodeAntiAffinity":"Medium"}'
+problem create-anti-affinity-by-number 400 POST /api/v1/volumes '{"name":"planned","sizeBytes":67108864,"zoneAntiAffinity":7}'
+answers why-volume 200 GET /api/v1/volumes/web/placement
+problem why-absent 404 GET /api/v1/volumes/absent/placement
 answers cordon-pool 200 POST /api/v1/pools/pool-1/cordon
 matches cordoned-pool-says-so true "$(jq '.availability == "Cordoned" and .availabilityReason != ""' <<<"$BODY")"
 answers uncordon-pool 200 POST /api/v1/pools/pool-1/uncordon

@@ -23,4 +23,10 @@ public sealed record PoolView
 
     /// <summary>While it is drained, and afterwards; else null.</summary>
     [Id(10)] public DrainView? Drain { get; init; }
+
+    /// <summary>What its operator says of it; those of its node are among them.</summary>
+    [Id(11)] public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Sizes of the volumes that have a replica on it.</summary>
+    [Id(12)] public long PlacedBytes { get; init; }
 }

@@ -27,6 +27,16 @@ public interface IClusterGrain : IGrainWithIntegerKey
     [Alias("SetReplicas")]
     Task<VolumeView> SetReplicasAsync(string name, int replicas, int? minInSync);
 
+    /// <summary>Where the replicas of a volume would be if it were created now, and why.</summary>
+    /// <exception cref="VolumeRequestInvalidException">The spec has a problem.</exception>
+    [Alias("PlanVolume")]
+    Task<PlacementView> PlanVolumeAsync(string name, VolumeSpec spec);
+
+    /// <summary>Where the replicas of a volume are and where the next would be, and why.</summary>
+    /// <exception cref="VolumeNotFoundException">There is none.</exception>
+    [Alias("ExplainPlacement")]
+    Task<PlacementView> ExplainPlacementAsync(string name);
+
     [Alias("ListVolumeNames")]
     Task<IReadOnlyList<string>> ListVolumeNamesAsync();
 

@@ -25,6 +25,11 @@ public sealed record VolumeSpec
     /// <summary>How long I/O waits for a volume that cannot serve before it fails.</summary>
     [Id(5)] public TimeSpan IoTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
+    /// <summary>Where the replicas may be; null for the default: anywhere, on nodes and in zones of their own if possible.</summary>
+    [Id(6)] public PlacementPolicy? Placement { get; init; }
+
+    public PlacementPolicy EffectivePlacement => (Placement ?? PlacementPolicy.Default).Normalize();
+
     public int EffectiveMinInSync => MinInSync ?? (Replicas <= 2 ? 1 : Replicas / 2 + 1);
 
     /// <summary>Every problem of this spec, each with its cure; empty when the spec is good.</summary>
@@ -36,5 +41,6 @@ public sealed record VolumeSpec
         if (BlockLength is not (512 or 4096)) yield return $"block length is {BlockLength}; give 512 or 4096";
         if (MinInSync is { } min && (min < 1 || min > Replicas)) yield return $"min-in-sync is {min}; give 1 to the number of replicas ({Replicas})";
         if (IoTimeout < TimeSpan.FromSeconds(1) || IoTimeout > TimeSpan.FromDays(1)) yield return $"io-timeout is {IoTimeout}; give 1s to 24h";
+        foreach (var problem in EffectivePlacement.Problems()) yield return problem;
     }
 }

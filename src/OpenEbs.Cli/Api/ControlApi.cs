@@ -61,6 +61,15 @@ internal sealed class ControlApi(Uri server) : IDisposable
         return (await ReadAsync<VolumeResource>(response, cancellationToken), response.StatusCode == HttpStatusCode.Created);
     }
 
+    /// <summary>Where the volume's replicas would be.</summary>
+    public async Task<PlacementResource> PlanVolumeAsync(CreateVolumeRequest request, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Post, "volumes/plan", request, cancellationToken);
+        return await ReadAsync<PlacementResource>(response, cancellationToken);
+    }
+
+    public Task<PlacementResource> ExplainPlacementAsync(string name, CancellationToken cancellationToken) => GetAsync<PlacementResource>($"{VolumePath(name)}/placement", cancellationToken);
+
     public async Task<VolumeResource> ChangeVolumeAsync(string name, ChangeVolumeRequest request, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Patch, VolumePath(name), request, cancellationToken);

@@ -4,6 +4,7 @@ using System.Globalization;
 using OpenEbs.Cli.Api;
 using OpenEbs.Cli.Output;
 using OpenEbs.Units;
+using OpenEbs.Volumes;
 
 namespace OpenEbs.Cli.Commands;
 
@@ -77,6 +78,14 @@ internal static class CommonOptions
         var text = result.Tokens[0].Value;
         if (text is "on" or "off") return text == "on" ? Switch.On : Switch.Off;
         result.AddError($"'{text}' is neither on nor off.");
+        return default;
+    }
+
+    public static AntiAffinity ParseAntiAffinity(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (Enum.TryParse<AntiAffinity>(text, ignoreCase: true, out var parsed) && !int.TryParse(text, out _)) return parsed;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give soft (apart if that is possible) or hard (apart, or not at all).");
         return default;
     }
 

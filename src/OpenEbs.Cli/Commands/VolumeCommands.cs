@@ -2,6 +2,7 @@ using System.CommandLine;
 using OpenEbs.Cli.Output;
 using OpenEbs.Rest;
 using OpenEbs.Units;
+using OpenEbs.Volumes;
 using Spectre.Console;
 
 namespace OpenEbs.Cli.Commands;
@@ -9,7 +10,7 @@ namespace OpenEbs.Cli.Commands;
 /// <summary>The commands on volumes.</summary>
 internal static class VolumeCommands
 {
-    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), Scrub(), OrphanCommands.Import() };
+    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), Scrub(), Why(), OrphanCommands.Import() };
 
     private static Argument<string> Name() => new("name") { Description = "The volume's name", HelpName = "NAME" };
 
@@ -38,7 +39,11 @@ internal static class VolumeCommands
             CustomParser = CommonOptions.ParseDuration,
         };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length: 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommonOptions.ParseNumber };
-        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, blockSize };
+        var node = AntiAffinityOption("--node-anti-affinity", "node");
+        var zone = AntiAffinityOption("--zone-anti-affinity", "zone");
+        var selector = new Option<string>("--selector") { Description = "Labels that its pools must have, such as disk=ssd,tier=1", HelpName = "LABELS", DefaultValueFactory = _ => "" };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only show where its replicas would be, and why" };
+        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, blockSize, node, zone, selector, dryRun };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var api = CommonOptions.Connect(parsed);
@@ -51,11 +56,42 @@ internal static class VolumeCommands
                 MinInSync = parsed.GetValue(minInSync),
                 IoTimeoutSeconds = parsed.GetValue(ioTimeout).TotalSeconds,
                 BlockLength = parsed.GetValue(blockSize),
+                NodeAntiAffinity = parsed.GetValue(node),
+                ZoneAntiAffinity = parsed.GetValue(zone),
+                Selector = parsed.GetValue(selector)!,
             };
+            if (parsed.GetValue(dryRun))
+            {
+                var plan = await Output.Progress.ShowAsync("Asking the cluster", api.PlanVolumeAsync(request, cancellationToken));
+                ResultWriter.Write(parsed.GetValue(CommonOptions.Output), plan, PlacementDescription.Details);
+                return (int)(plan.Problem.Length == 0 ? ExitCode.Ok : ExitCode.Unavailable);
+            }
+
             var (volume, isNew) = await Output.Progress.ShowAsync($"Creating {request.Name}", api.CreateVolumeAsync(request, cancellationToken));
             ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, created => new Rows(
                 new Text($"Volume {created.Name} {(isNew ? "created" : "exists already")}: {ByteSize.Format(created.SizeBytes)}, {created.ReplicaCount} replica(s), {created.State}."),
                 new Text($"Target {created.TargetName} at {string.Join(", ", created.Portals)}")));
+            return (int)ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Option<AntiAffinity> AntiAffinityOption(string name, string what) => new(name)
+    {
+        Description = $"hard: two replicas never share a {what}; soft: not if that is possible [default: soft]",
+        HelpName = "soft|hard",
+        CustomParser = CommonOptions.ParseAntiAffinity,
+    };
+
+    private static Command Why()
+    {
+        var name = Name();
+        var command = new Command("why", "Show why a volume's replicas are where they are, and where the next would be.") { name };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            using var api = CommonOptions.Connect(parsed);
+            var placement = await Output.Progress.ShowAsync("Asking the cluster", api.ExplainPlacementAsync(parsed.GetValue(name)!, cancellationToken));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), placement, PlacementDescription.Details);
             return (int)ExitCode.Ok;
         });
         return command;

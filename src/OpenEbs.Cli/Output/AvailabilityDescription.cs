@@ -51,6 +51,8 @@ internal static class AvailabilityDescription
         Add(facts, "Node", pool.Node);
         Add(facts, "Path", pool.Path);
         Add(facts, "Capacity", $"{ByteSize.Format(pool.CapacityBytes)}, {ByteSize.Format(pool.FreeBytes)} free");
+        Add(facts, "Placed", $"volumes of {ByteSize.Format(pool.PlacedBytes)}");
+        Add(facts, "Labels", string.Join(", ", pool.Labels.OrderBy(label => label.Key, StringComparer.Ordinal).Select(label => $"{label.Key}={label.Value}")));
         Add(facts, "Replicas", pool.ReplicaCount.ToString(CultureInfo.InvariantCulture));
         return facts;
     }

@@ -31,6 +31,7 @@ internal static class VolumeDescription
         if (volume.Concern.Length > 0) Add("Concern", new Text(volume.Concern));
         Add("Size", new Text($"{ByteSize.Format(volume.SizeBytes)} ({volume.SizeBytes} bytes, blocks of {volume.BlockLength})"));
         Add("Replicas", new Text($"{InSync(volume)} in sync, serves with {volume.MinInSync}"));
+        Add("Placement", new Text($"apart by node: {volume.NodeAntiAffinity.ToString().ToLowerInvariant()}, by zone: {volume.ZoneAntiAffinity.ToString().ToLowerInvariant()}{(volume.Selector.Length > 0 ? $", on pools with {volume.Selector}" : "")}"));
         Add("Write cache", new Text(volume.WriteCache ? "on" : "off"));
         Add("I/O timeout", new Text(Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))));
         Add("Scrub", new Text(Scrub(volume)));

@@ -78,7 +78,7 @@ internal sealed class ClusterEvents(Registry registry, VolumeRecords records, No
         foreach (var pool in pools)
         {
             var known = state.Pools.GetValueOrDefault(pool.Id);
-            var now = pool.Online ? new RegisteredPool(pool.Node, pool.Path, pool.CapacityBytes) : known is null ? null : known with { IsOffline = true };
+            var now = pool.Online ? new RegisteredPool(pool.Node, pool.Path, pool.CapacityBytes, Labels: PoolLabels.Format(pool.Labels)) : known is null ? null : known with { IsOffline = true };
             if (now is null || now == known) continue;
             if (known is null || known.IsOffline != now.IsOffline)
             {

@@ -65,9 +65,11 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         _drains = new Drains(_registry, _events, _cordons, _roster, nodes, records, time);
         _lifecycle = new VolumeLifecycle(_registry, _events, _cordons, GrainFactory, records, nodes, time, logger);
         _scheduler = new ReplicaScheduler(
-            _registry, _events, _ledger, new MoveBudget(options.MaxMoves, options.MaxMovesPerNode), GrainFactory, records, options.ReplacementDelay, time, logger);
+            _registry, _events, _ledger, new MoveBudget(options.MaxMoves, options.MaxMovesPerNode), GrainFactory, records, Rules, time, logger);
         _orphans = new OrphanReplicas(_registry, _events, GrainFactory, records, nodes, time, logger);
     }
+
+    private PlanRules Rules => new(_options.ReplacementDelay, _options.MaxOverprovisioning);
 
     public override Task OnActivateAsync(CancellationToken cancellationToken) => _registry.LoadAsync();
 
@@ -87,7 +89,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         }
         else
         {
-            var pools = PoolChoice.Choose(await TakeCensusAsync(), name, spec.Replicas);
+            var pools = PoolChoice.Choose(RequestOf(name, spec), await TakeCensusAsync(), spec.Replicas);
             await RegisterAsync(name, spec, pools);
         }
 
@@ -119,7 +121,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         var spec = old with { Replicas = replicas, MinInSync = minInSync ?? (record.IsMinInSyncChosen ? record.MinInSync : null) };
         Validate(name, spec, "changed");
         var pools = await TakeCensusAsync();
-        if (replicas > old.Replicas) PoolChoice.EnsureEnough(pools, name, replicas, [.. record.Replicas.Select(entry => entry.Pool)]);
+        var request = ReplicaPlan.RequestOf(record, pools, Rules, _time.GetUtcNow());
+        if (replicas > old.Replicas) PoolChoice.Choose(request with { Holding = request.Staying }, pools, replicas - request.Staying.Count);
         var volume = GrainFactory.GetGrain<IVolumeGrain>(name);
         await volume.AttachAsync();
         await GrainFactory.GetGrain<IVolumeControl>(name).SetWantedReplicasAsync(replicas, spec.EffectiveMinInSync, spec.MinInSync is not null);
@@ -127,6 +130,20 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         // One a round, and the first at once.
         await _scheduler.KeepAsync(name, pools);
         return await volume.DescribeAsync();
+    }
+
+    public async Task<PlacementView> PlanVolumeAsync(string name, VolumeSpec spec)
+    {
+        Validate(name, spec);
+        return PlacementExplanation.Of(RequestOf(name, spec), await TakeCensusAsync(), spec.Replicas, spec.Replicas);
+    }
+
+    public async Task<PlacementView> ExplainPlacementAsync(string name)
+    {
+        if (!_registry.Current.Volumes.ContainsKey(name) || await _records.Of(name).LoadAsync() is not (var record, _)) throw new VolumeNotFoundException($"There is no volume '{name}'.");
+        var pools = await TakeCensusAsync();
+        var request = ReplicaPlan.RequestOf(record, pools, Rules, _time.GetUtcNow());
+        return PlacementExplanation.Of(request, pools, record.EffectiveReplicas, Math.Max(0, record.EffectiveReplicas - request.Staying.Count));
     }
 
     public Task<IReadOnlyList<string>> ListVolumeNamesAsync() =>
@@ -216,15 +233,19 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         // The record knows what it is now, the registration what it was created as: asking for either asks for this volume.
         var wanted = Normalize(spec);
         var created = Normalize(existing.Spec);
-        var current = await _records.Of(name).LoadAsync() is var (record, _) ? VolumeViews.SpecOf(record) : created;
+        var current = await _records.Of(name).LoadAsync() is var (record, _) ? Normalize(VolumeViews.SpecOf(record)) : created;
         if (wanted == created || wanted == current || wanted == created with { SizeBytes = current.SizeBytes }) return;
         throw new VolumeAlreadyExistsException(
             $"Volume '{name}' exists with another spec: it is {Text(current)}, asked for was {Text(wanted)}. Choose another name, or ask for the same.");
 
-        static VolumeSpec Normalize(VolumeSpec spec) => spec with { MinInSync = spec.EffectiveMinInSync };
+        static VolumeSpec Normalize(VolumeSpec spec) => spec with { MinInSync = spec.EffectiveMinInSync, Placement = spec.EffectivePlacement };
         static string Text(VolumeSpec spec) =>
-            $"{spec.SizeBytes} bytes in {spec.Replicas} replicas (block length {spec.BlockLength}, write cache {(spec.WriteCache ? "on" : "off")}, min-in-sync {spec.MinInSync}, io-timeout {spec.IoTimeout})";
+            $"{spec.SizeBytes} bytes in {spec.Replicas} replicas (block length {spec.BlockLength}, write cache {(spec.WriteCache ? "on" : "off")}, min-in-sync {spec.MinInSync}, io-timeout {spec.IoTimeout}, "
+            + $"node anti-affinity {spec.EffectivePlacement.Node}, zone anti-affinity {spec.EffectivePlacement.Zone}, selector '{spec.EffectivePlacement.Selector}')";
     }
+
+    private PlacementRequest RequestOf(string name, VolumeSpec spec) =>
+        new() { Volume = name, SizeBytes = spec.SizeBytes, Policy = spec.EffectivePlacement, MaxOverprovisioning = _options.MaxOverprovisioning };
 
     private async Task RegisterAsync(string name, VolumeSpec spec, IReadOnlyList<PoolView> pools)
     {
@@ -253,14 +274,14 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
     {
         var pools = await _census.TakeAsync(_registry.Current.Pools);
         await _registry.ChangeAsync(state => _events.Observe(state, pools));
-        return _cordons.Apply(pools);
+        return _ledger.Weigh(_cordons.Apply(pools));
     }
 
     private async Task<DrainPlan> PlanDrainAsync(string subject, IReadOnlyCollection<string> leaving, IReadOnlyList<PoolView> pools)
     {
         var concerned = _ledger.On(leaving).Select(placed => placed.Volume.Name).Distinct().ToList();
         var volumes = await Task.WhenAll(concerned.Select(LookAsync));
-        var pace = new DrainPace(_options.ReplacementDelay, _options.KeepInterval, Math.Min(_options.MaxMoves, _options.MaxMovesPerNode));
+        var pace = new DrainPace(Rules, _options.KeepInterval, Math.Min(_options.MaxMoves, _options.MaxMovesPerNode));
         return DrainForecast.Of(subject, leaving, [.. volumes.OfType<DrainedVolume>()], pools, pace, _time.GetUtcNow());
 
         async Task<DrainedVolume?> LookAsync(string name)

@@ -8,10 +8,10 @@ namespace OpenEbs.Grains.Cluster;
 /// <param name="UsedBytes">What each replica occupies, by id; one that is not there is taken to be as large as the largest, or as the volume.</param>
 internal sealed record DrainedVolume(VolumeRecord Record, IReadOnlyDictionary<string, long> UsedBytes);
 
-/// <param name="ReplacementDelay">How long a replica may be lost before it is replaced.</param>
+/// <param name="Rules">What it goes by.</param>
 /// <param name="RoundInterval">Time between two steps for one volume.</param>
 /// <param name="ConcurrentMoves">Volumes that move at the same time from one node.</param>
-internal readonly record struct DrainPace(TimeSpan ReplacementDelay, TimeSpan RoundInterval, int ConcurrentMoves);
+internal readonly record struct DrainPace(PlanRules Rules, TimeSpan RoundInterval, int ConcurrentMoves);
 
 /// <summary>Works out what a drain would do, without doing it: the same choices that upkeep would make, one after the other, with the room that each takes.</summary>
 internal static class DrainForecast
@@ -51,19 +51,19 @@ internal static class DrainForecast
     private static IEnumerable<DrainMove> MovesOf(DrainedVolume volume, IReadOnlyCollection<string> leaving, List<PoolView> pools, DrainPace pace, DateTimeOffset now)
     {
         var record = volume.Record;
-        var lost = ReplicaPlan.ListLost(record, pools, pace.ReplacementDelay, now);
+        var lost = ReplicaPlan.ListLost(record, pools, pace.Rules, now);
         var staying = record.Replicas.Count(entry => !lost.Contains(entry) && !pools.Any(pool => pool.Id == entry.Pool && pool.Availability >= Availability.Draining));
         var needed = Math.Max(0, record.EffectiveReplicas - staying);
-        var taken = record.Replicas.Concat(record.Leaving).Select(entry => entry.Pool).ToList();
+        var request = ReplicaPlan.RequestOf(record, pools, pace.Rules, now);
         foreach (var entry in record.Replicas.Where(entry => leaving.Contains(entry.Pool)))
         {
             var bytes = BytesOf(volume, entry);
-            var target = needed-- > 0 ? PoolChoice.Next(pools, taken) : null;
+            var target = needed-- > 0 ? PoolChoice.Next(request, pools) : null;
             var isStuck = needed >= 0 && target is null;
             if (target is not null)
             {
-                taken.Add(target.Id);
-                pools[pools.IndexOf(target)] = target with { FreeBytes = Math.Max(0, target.FreeBytes - bytes), Replicas = target.Replicas + 1 };
+                request = request.With(target.Id);
+                pools[pools.IndexOf(target)] = target with { FreeBytes = Math.Max(0, target.FreeBytes - bytes), Replicas = target.Replicas + 1, PlacedBytes = target.PlacedBytes + record.SizeBytes };
             }
 
             yield return new DrainMove
@@ -74,17 +74,17 @@ internal static class DrainForecast
                 ToPool = target?.Id ?? "",
                 ToNode = target?.Node ?? "",
                 Bytes = bytes,
-                Risks = [.. RisksOf(record, target, bytes, isStuck)],
+                Risks = [.. RisksOf(record, target, bytes, isStuck ? PoolChoice.ListRefusals(request, pools) : null)],
                 IsStuck = isStuck,
             };
         }
     }
 
-    private static IEnumerable<string> RisksOf(VolumeRecord record, PoolView? target, long bytes, bool isStuck)
+    private static IEnumerable<string> RisksOf(VolumeRecord record, PoolView? target, long bytes, string? obstacle)
     {
         if (record.InSyncCount <= record.MinInSync)
             yield return $"{record.InSyncCount} replica(s) in sync and {record.MinInSync} needed to serve: if one fails before the move has ended, I/O waits";
-        if (isStuck) yield return "no pool without a replica of it is online and takes new ones: the replica stays until there is one";
+        if (obstacle is not null) yield return $"no pool can have another: the replica stays until one can ({obstacle})";
         else if (target is not null && bytes > target.FreeBytes) yield return $"pool {target.Id} has {target.FreeBytes} bytes free, fewer than the replica occupies";
     }
 

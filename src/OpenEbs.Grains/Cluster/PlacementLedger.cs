@@ -1,3 +1,4 @@
+using OpenEbs.Pools;
 using OpenEbs.Replication.Volumes;
 
 namespace OpenEbs.Grains.Cluster;
@@ -25,6 +26,14 @@ internal sealed class PlacementLedger(Registry registry)
     public void Prune()
     {
         foreach (var name in _noted.Keys.Where(name => !registry.Current.Volumes.ContainsKey(name)).ToList()) _noted.Remove(name);
+    }
+
+    /// <summary>The pools with the sizes of the volumes that are placed on each.</summary>
+    public IReadOnlyList<PoolView> Weigh(IReadOnlyList<PoolView> pools)
+    {
+        var placed = Volumes.SelectMany(volume => volume.Replicas.Select(replica => (replica.Pool, volume.SizeBytes)))
+            .GroupBy(replica => replica.Pool).ToDictionary(same => same.Key, same => same.Sum(replica => replica.SizeBytes));
+        return [.. pools.Select(pool => placed.TryGetValue(pool.Id, out var bytes) ? pool with { PlacedBytes = bytes } : pool)];
     }
 
     /// <summary>Volumes with replicas on these pools, with those replicas.</summary>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Pools;
+using OpenEbs.Volumes;
 using Orleans.Runtime;
 
 namespace OpenEbs.Grains.Cluster;
@@ -26,7 +27,7 @@ internal sealed partial class PoolCensus(IGrainFactory grains, NodeDirectory nod
     {
         try
         {
-            return await grains.GetNode(node.Silo).GetPoolsAsync().WaitAsync(Patience, time);
+            return [.. (await grains.GetNode(node.Silo).GetPoolsAsync().WaitAsync(Patience, time)).Select(Complete)];
         }
         catch (Exception failure)
         {
@@ -34,6 +35,9 @@ internal sealed partial class PoolCensus(IGrainFactory grains, NodeDirectory nod
             return [];
         }
     }
+
+    /// <summary>A node of an older release does not say these.</summary>
+    private static PoolView Complete(PoolView pool) => pool with { Labels = pool.Labels ?? new Dictionary<string, string>(), AvailabilityReason = pool.AvailabilityReason ?? "" };
 
     private PoolView Absent(string id, RegisteredPool pool)
     {
@@ -47,6 +51,7 @@ internal sealed partial class PoolCensus(IGrainFactory grains, NodeDirectory nod
             FreeBytes = 0,
             Replicas = 0,
             Online = false,
+            Labels = PoolLabels.TryParse(pool.Labels, out var labels, out _) ? labels : new Dictionary<string, string>(),
             Reason = isRunning ? $"node '{pool.Node}' does not answer, or no longer has it" : $"node '{pool.Node}' is not running",
         };
     }

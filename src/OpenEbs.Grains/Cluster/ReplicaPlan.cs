@@ -1,3 +1,4 @@
+using OpenEbs.Grains.Volumes;
 using OpenEbs.Pools;
 using OpenEbs.Replication.Volumes;
 
@@ -23,7 +24,12 @@ internal enum ReplicaStepKind
 /// <param name="Subject">Of Add and Move the pool (null: there is none for it), of Remove the replica.</param>
 /// <param name="Reason">For people.</param>
 /// <param name="Source">Of Move the pool that drains.</param>
-internal readonly record struct ReplicaStep(ReplicaStepKind Kind, string? Subject = null, string Reason = "", string? Source = null);
+/// <param name="Obstacle">When there is no pool: why none of them will do.</param>
+internal readonly record struct ReplicaStep(ReplicaStepKind Kind, string? Subject = null, string Reason = "", string? Source = null, string Obstacle = "");
+
+/// <param name="ReplacementDelay">How long a replica may be lost before it is replaced.</param>
+/// <param name="MaxOverprovisioning">By how much the volumes placed on a pool may exceed its capacity.</param>
+internal readonly record struct PlanRules(TimeSpan ReplacementDelay, double MaxOverprovisioning);
 
 /// <summary>Decides, from a volume's record and the pools there are, the next step towards the replicas that its user wants. First one more, then one fewer: what has become too much is removed
 /// only when enough others are in sync, so a replica that comes back while its replacement is still being built is kept, and the other way round. One on a pool that drains counts until as many as
@@ -32,7 +38,7 @@ internal static class ReplicaPlan
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
-    public static ReplicaStep Next(VolumeRecord record, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now)
+    public static ReplicaStep Next(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now)
     {
         var wanted = record.EffectiveReplicas;
         var leaving = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync && IsDraining(entry, pools)).ToList();
@@ -46,35 +52,52 @@ internal static class ReplicaPlan
         if (record.InSyncCount > wanted) return new ReplicaStep(ReplicaStepKind.Remove, leaving[0].Id, ReasonToRemove(leaving[0], leaving, wanted));
 
         // Those that are lost need one each; whatever there is beyond what is wanted has been added for them.
-        var lost = ListLost(record, pools, replacementDelay, now);
+        var lost = ListLost(record, pools, rules, now);
         var present = record.Replicas.Count - lost.Count;
         if (present < wanted)
         {
             var reason = lost.Count == 0 ? $"{wanted} are wanted" : string.Join(", ", lost.Select(entry => $"replica {entry.Id} on pool {entry.Pool} is lost"));
-            return new ReplicaStep(ReplicaStepKind.Add, Place(record, pools), reason);
+            return Placing(new ReplicaStep(ReplicaStepKind.Add, Reason: reason), RequestOf(record, pools, rules, now), pools);
         }
 
         // One after the other, and not while the volume is being repaired anyway.
         if (leaving.Count == 0 || present > wanted || record.Replicas.Any(entry => entry.Standing == ReplicaStanding.Rebuilding && !lost.Contains(entry))) return default;
-        return new ReplicaStep(ReplicaStepKind.Move, Place(record, pools), $"replica {leaving[0].Id} leaves pool {leaving[0].Pool}, which drains", leaving[0].Pool);
+        var step = new ReplicaStep(ReplicaStepKind.Move, Reason: $"replica {leaving[0].Id} leaves pool {leaving[0].Pool}, which drains", Source: leaving[0].Pool);
+        return Placing(step, RequestOf(record, pools, rules, now), pools);
     }
 
     /// <summary>The nodes between which a replica of the volume is being moved; empty when none is.</summary>
-    public static IReadOnlyCollection<string> ListMoving(VolumeRecord record, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now)
+    public static IReadOnlyCollection<string> ListMoving(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now)
     {
         var leaving = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync && IsDraining(entry, pools)).ToList();
-        var lost = ListLost(record, pools, replacementDelay, now);
+        var lost = ListLost(record, pools, rules, now);
         if (leaving.Count == 0 || record.Replicas.Count - lost.Count <= record.EffectiveReplicas) return [];
         var coming = record.Replicas.Where(entry => entry.Standing != ReplicaStanding.InSync && !lost.Contains(entry));
         return [.. leaving.Take(1).Concat(coming).Select(entry => NodeOf(entry, pools)).Distinct()];
     }
 
     /// <summary>Replicas that do not count: out of sync for long, or out of sync where they may not stay.</summary>
-    public static IReadOnlyList<ReplicaEntry> ListLost(VolumeRecord record, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now) =>
-        [.. record.Replicas.Where(entry => IsLost(entry, pools, replacementDelay, now))];
+    public static IReadOnlyList<ReplicaEntry> ListLost(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) =>
+        [.. record.Replicas.Where(entry => IsLost(entry, pools, rules.ReplacementDelay, now))];
 
-    private static string? Place(VolumeRecord record, IReadOnlyList<PoolView> pools) =>
-        PoolChoice.Next(pools, [.. record.Replicas.Select(entry => entry.Pool), .. record.Leaving.Select(entry => entry.Pool)])?.Id;
+    /// <summary>What one more replica of the volume needs. It keeps apart from those that are to stay; in the place of one that is lost or leaves another may come.</summary>
+    public static PlacementRequest RequestOf(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now)
+    {
+        var lost = ListLost(record, pools, rules, now);
+        return new PlacementRequest
+        {
+            Volume = record.Name,
+            SizeBytes = record.SizeBytes,
+            Policy = VolumeViews.PolicyOf(record),
+            MaxOverprovisioning = rules.MaxOverprovisioning,
+            Holding = [.. record.Replicas.Select(entry => entry.Pool)],
+            Staying = [.. record.Replicas.Where(entry => !lost.Contains(entry) && !IsDraining(entry, pools)).Select(entry => entry.Pool)],
+            Leaving = [.. record.Leaving.Select(entry => entry.Pool)],
+        };
+    }
+
+    private static ReplicaStep Placing(ReplicaStep step, PlacementRequest request, IReadOnlyList<PoolView> pools) =>
+        PoolChoice.Next(request, pools) is { } pool ? step with { Subject = pool.Id } : step with { Obstacle = PoolChoice.ListRefusals(request, pools) };
 
     private static bool IsDraining(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.Any(pool => pool.Id == entry.Pool && pool.Availability is Availability.Draining or Availability.Drained);
 
@@ -88,7 +111,7 @@ internal static class ReplicaPlan
         return now - (entry.OutSince ?? now) >= (isAway || replacementDelay > Patience ? replacementDelay : Patience);
     }
 
-    /// <summary>The replica that is missed least: one that is not in sync, the longest so first; else one on a pool that drains; else one whose node has another; else the one on the fullest pool.</summary>
+    /// <summary>The replica that is missed least: one that is not in sync, the longest so first; else one on a pool that drains; else one whose node has another, or whose zone has; else the one on the fullest pool.</summary>
     private static ReplicaEntry Surplus(VolumeRecord record, IReadOnlyList<PoolView> pools)
     {
         var byId = pools.ToDictionary(pool => pool.Id);
@@ -98,6 +121,7 @@ internal static class ReplicaPlan
             .ThenBy(entry => byId.TryGetValue(entry.Pool, out var pool) && pool.Online)
             .ThenBy(entry => entry.OutSince ?? DateTimeOffset.MaxValue)
             .ThenByDescending(entry => record.Replicas.Count(other => NodeOf(other, pools) == NodeOf(entry, pools)))
+            .ThenByDescending(entry => ZoneOf(entry, pools) is { Length: > 0 } zone ? record.Replicas.Count(other => ZoneOf(other, pools) == zone) : 0)
             .ThenBy(entry => byId.TryGetValue(entry.Pool, out var pool) ? pool.FreeBytes : 0)
             .ThenByDescending(entry => entry.Id, StringComparer.Ordinal)
             .First();
@@ -108,4 +132,6 @@ internal static class ReplicaPlan
         : entry.Standing == ReplicaStanding.InSync ? $"{wanted} are wanted" : $"{wanted} others are in sync";
 
     private static string NodeOf(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.FirstOrDefault(pool => pool.Id == entry.Pool)?.Node ?? entry.Pool;
+
+    private static string ZoneOf(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.FirstOrDefault(pool => pool.Id == entry.Pool) is { } pool ? PoolChoice.ZoneOf(pool) : "";
 }

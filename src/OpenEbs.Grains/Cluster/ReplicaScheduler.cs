@@ -14,7 +14,7 @@ internal sealed partial class ReplicaScheduler(
     MoveBudget budget,
     IGrainFactory grains,
     VolumeRecords records,
-    TimeSpan replacementDelay,
+    PlanRules rules,
     TimeProvider time,
     ILogger logger)
 {
@@ -26,10 +26,10 @@ internal sealed partial class ReplicaScheduler(
         if (await records.Of(name).LoadAsync() is not ({ Deleting: false } record, _)) return;
         ledger.Note(record);
         var now = time.GetUtcNow();
-        budget.Note(name, ReplicaPlan.ListMoving(record, pools, replacementDelay, now));
+        budget.Note(name, ReplicaPlan.ListMoving(record, pools, rules, now));
         var volume = grains.GetGrain<IVolumeControl>(name);
         if (record.Leaving.Count > 0) await ReleaseAsync(name, volume, record);
-        var step = ReplicaPlan.Next(record, pools, replacementDelay, now);
+        var step = ReplicaPlan.Next(record, pools, rules, now);
         await ConcernAsync(name, volume, step);
         switch (step)
         {
@@ -73,7 +73,7 @@ internal sealed partial class ReplicaScheduler(
     {
         var known = registry.Current.Unplaced.GetValueOrDefault(name, "");
         var concern = step is { Kind: ReplicaStepKind.Add or ReplicaStepKind.Move, Subject: null }
-            ? $"another replica is needed ({step.Reason}), and no pool without one is online and takes new replicas: bring a pool back, uncordon one, or add one"
+            ? $"another replica is needed ({step.Reason}), and no pool can have it: bring one back, uncordon one, or add one ({step.Obstacle})"
             : "";
         if (concern != known)
         {

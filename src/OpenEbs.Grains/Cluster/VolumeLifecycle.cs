@@ -27,6 +27,9 @@ internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents e
         MinInSync = volume.Spec.EffectiveMinInSync,
         IsMinInSyncChosen = volume.Spec.MinInSync is not null,
         IoTimeout = volume.Spec.IoTimeout,
+        Placement = volume.Spec.EffectivePlacement is var policy && policy == PlacementPolicy.Default
+            ? null
+            : new PlacementRules(policy.Node == AntiAffinity.Hard, policy.Zone == AntiAffinity.Hard, policy.Selector),
         Replicas = [.. volume.Replicas.Select(replica => new ReplicaEntry(replica.Id, replica.Pool, ReplicaStanding.InSync, Created: false))],
     };
 

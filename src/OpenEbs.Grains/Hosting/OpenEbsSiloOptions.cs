@@ -49,6 +49,12 @@ public sealed record OpenEbsSiloOptions
     /// <summary>How long a replica may be lost before a new one takes its place, on another pool.</summary>
     public TimeSpan ReplacementDelay { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>What the operator says of this node's pools, such as disk=ssd; a pool's own labels win.</summary>
+    public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>By how much the sizes of the volumes placed on a pool may exceed its capacity.</summary>
+    public double MaxOverprovisioning { get; init; } = 10;
+
     /// <summary>Most volumes in the cluster that have a replica moved from a draining pool at the same time.</summary>
     public int MaxMoves { get; init; } = 8;
 

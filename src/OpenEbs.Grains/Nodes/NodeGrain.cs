@@ -28,6 +28,14 @@ internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools) : 
             Replicas = pool.ListReplicas().Count,
             Online = pool.IsOnline,
             Reason = pool.Reason,
+            Labels = LabelsOf(pool),
         };
+    }
+
+    private Dictionary<string, string> LabelsOf(LocalPool pool)
+    {
+        var labels = new Dictionary<string, string>(options.Labels);
+        foreach (var (key, value) in pool.Options.Labels ?? new Dictionary<string, string>()) labels[key] = value;
+        return labels;
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Buffers;
+using OpenEbs.Grains.Cluster;
 using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Hosting;
 using OpenEbs.Grains.Nodes;
@@ -121,6 +122,9 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         var problems = new VolumeSpec { SizeBytes = sizeBytes }.Problems().ToList();
         if (problems.Count > 0) throw new VolumeRequestInvalidException($"Volume '{_name}' cannot be resized: {string.Join("; ", problems)}.");
         if (sizeBytes == record.SizeBytes) return;
+        var pools = await GrainFactory.GetGrain<IClusterGrain>(0).ListPoolsAsync();
+        if (PoolChoice.ProblemOfGrowth([.. record.Replicas.Select(replica => replica.Pool)], pools, sizeBytes - record.SizeBytes, _options.MaxOverprovisioning) is { } full)
+            throw new VolumeUnavailableException($"Volume '{_name}' cannot grow to {sizeBytes} bytes: {full}.");
         await Coordinator.ResizeAsync(sizeBytes);
         _resizeCount++;
         AttachmentOf(await Coordinator.WhenServingAsync());

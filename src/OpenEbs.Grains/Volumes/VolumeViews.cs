@@ -81,6 +81,14 @@ internal static class VolumeViews
         WriteCache = record.WriteCache,
         MinInSync = record.MinInSync,
         IoTimeout = record.IoTimeout,
+        Placement = PolicyOf(record),
+    };
+
+    public static PlacementPolicy PolicyOf(VolumeRecord record) => record.Placement is not { } rules ? PlacementPolicy.Default : new PlacementPolicy
+    {
+        Node = rules.IsNodeHard ? AntiAffinity.Hard : AntiAffinity.Soft,
+        Zone = rules.IsZoneHard ? AntiAffinity.Hard : AntiAffinity.Soft,
+        Selector = rules.Selector,
     };
 
     private static List<string> PortalsOf(NodeDirectory nodes) =>

@@ -36,6 +36,9 @@ public sealed record VolumeRecord
     public bool IsMinInSyncChosen { get; init; }
     public required TimeSpan IoTimeout { get; init; }
 
+    /// <summary>Where its replicas may be; null for anywhere, apart if possible.</summary>
+    public PlacementRules? Placement { get; init; }
+
     /// <summary>The fence: raised by every opening.</summary>
     public long Epoch { get; init; }
     public required IReadOnlyList<ReplicaEntry> Replicas { get; init; }

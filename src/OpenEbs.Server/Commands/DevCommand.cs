@@ -33,12 +33,14 @@ internal static class DevCommand
             DefaultValueFactory = _ => TimeSpan.FromMinutes(10),
             CustomParser = CommandOptions.ParseDuration,
         };
+        var zones = new Option<int>("--zones") { Description = "Zones over which the nodes are spread; 0 for none", DefaultValueFactory = _ => 0, CustomParser = CommandOptions.ParseNumber };
         var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommandOptions.ParseNumber };
         var logLevel = CommandOptions.LogLevel();
 
         Between(pools, 1, 64);
         Between(nodes, 1, 32);
+        Between(zones, 0, 32);
         blockSize.Validators.Add(result =>
         {
             if (CommandOptions.TryGet(result, blockSize, out var value) && value is not (512 or 4096)) result.AddError($"--block-size is {value}; give 512 or 4096.");
@@ -46,7 +48,7 @@ internal static class DevCommand
 
         var command = new Command("dev", "Run a whole cluster on this machine: nothing to install, nothing to configure.")
         {
-            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, noDemo, blockSize, logLevel,
+            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, zones, noDemo, blockSize, logLevel,
         };
         command.SetAction((parsed, cancellationToken) => DevCluster.RunAsync(
             new DevOptions
@@ -60,6 +62,7 @@ internal static class DevCommand
                 PoolsPerNode = parsed.GetValue(pools) ?? (parsed.GetValue(nodes) == 1 ? 3 : 1),
                 RestartDelay = parsed.GetValue(restartDelay),
                 ReplacementDelay = parsed.GetValue(replacementDelay),
+                Zones = parsed.GetValue(zones),
                 Demo = !parsed.GetValue(noDemo),
                 BlockLength = parsed.GetValue(blockSize),
                 LogLevel = parsed.GetValue(logLevel),

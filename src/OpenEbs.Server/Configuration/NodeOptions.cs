@@ -79,6 +79,17 @@ internal sealed class NodeOptions
     /// <value>10m</value>
     public string ReplacementDelay { get; set; } = "10m";
 
+    /// <summary>What is said of this node's pools, by key: { "disk": "ssd" }. Volumes select pools by labels.</summary>
+    public IDictionary<string, string> Labels { get; set; } = new Dictionary<string, string>();
+
+    /// <summary>What fails together with this node, such as a rack: short for the label topology.kubernetes.io/zone.</summary>
+    /// <value>Absent: none.</value>
+    public string? Zone { get; set; }
+
+    /// <summary>By how much the sizes of the volumes placed on a pool may exceed its capacity. The same on all nodes.</summary>
+    /// <value>10</value>
+    public double MaxOverprovisioning { get; set; } = 10;
+
     /// <summary>Most volumes in the cluster that have a replica moved from a draining node or pool at the same time. The same on all nodes, as the next.</summary>
     /// <value>8</value>
     public int MaxMoves { get; set; } = 8;
@@ -116,6 +127,9 @@ internal sealed class PoolOptions
     /// <summary>Most bytes that replicas may occupy, such as 500Gi.</summary>
     /// <value>Absent: what the file system has.</value>
     public string? Capacity { get; set; }
+
+    /// <summary>What is said of this pool, by key; wins over what is said of its node.</summary>
+    public IDictionary<string, string> Labels { get; set; } = new Dictionary<string, string>();
 }
 
 /// <summary>Where the cluster's metadata lives.</summary>

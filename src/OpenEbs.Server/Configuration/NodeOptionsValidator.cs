@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Options;
 using OpenEbs.Units;
+using OpenEbs.Volumes;
 
 namespace OpenEbs.Server.Configuration;
 
@@ -21,6 +22,14 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
         if (!IsName(options.ClusterId)) yield return $"ClusterId is '{options.ClusterId}'; use letters, digits, '-', '_' or '.', at most 63";
         if (!IsName(options.NodeName)) yield return $"NodeName is '{options.NodeName}'; use letters, digits, '-', '_' or '.', at most 63";
         if (!Duration.TryParse(options.ReplacementDelay, out _)) yield return $"ReplacementDelay is '{options.ReplacementDelay}'; write it like {Duration.Examples}";
+        if (options.MaxOverprovisioning is not (>= 1 and <= 1000)) yield return $"MaxOverprovisioning is {options.MaxOverprovisioning}; give 1 (no more than fits) to 1000";
+        foreach (var (key, value) in options.Labels)
+        {
+            if (PoolLabels.Problem(key, value) is { } problem) yield return $"Labels: {problem}";
+        }
+
+        if (options.Zone is { } zone && (zone.Length == 0 || PoolLabels.Problem(PoolLabels.Zone, zone) is not null)) yield return $"Zone is '{zone}'; use letters, digits, '-', '_', '.' or '/'";
+        if (options.Zone is not null && options.Labels.ContainsKey(PoolLabels.Zone)) yield return $"Zone and the label {PoolLabels.Zone} are both given; leave one out";
         if (options.MaxMoves is < 1 or > 1000) yield return $"MaxMoves is {options.MaxMoves}; give 1 to 1000 volumes";
         if (options.MaxMovesPerNode is < 1 or > 1000) yield return $"MaxMovesPerNode is {options.MaxMovesPerNode}; give 1 to 1000 volumes";
         if (options.TraceRatio is not (>= 0 and <= 1)) yield return $"TraceRatio is {options.TraceRatio}; give a number from 0 (none) to 1 (every command)";
@@ -80,6 +89,11 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
             var pool = options.Pools[i];
             if (!IsName(pool.Id)) yield return $"Pools:{i}:Id is '{pool.Id}'; give a name unique in the cluster, of letters, digits, '-', '_' or '.'";
             if (string.IsNullOrWhiteSpace(pool.Path)) yield return $"Pools:{i}:Path is empty; give the pool's directory";
+            foreach (var (key, value) in pool.Labels)
+            {
+                if (PoolLabels.Problem(key, value) is { } wrong) yield return $"Pools:{i}:Labels: {wrong}";
+            }
+
             if (pool.Capacity is not null && !ByteSize.TryParse(pool.Capacity, out _, out var problem)) yield return $"Pools:{i}:Capacity: {problem}";
         }
 

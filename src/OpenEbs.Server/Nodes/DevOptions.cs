@@ -17,6 +17,9 @@ internal sealed record DevOptions
     public required TimeSpan RestartDelay { get; init; }
     public required TimeSpan ReplacementDelay { get; init; }
 
+    /// <summary>Zones over which the nodes are spread; 0 for none.</summary>
+    public required int Zones { get; init; }
+
     /// <summary>Create a volume named demo when there is none.</summary>
     public required bool Demo { get; init; }
 
@@ -34,6 +37,7 @@ internal sealed record DevOptions
         OrleansGatewayPort = OrleansGatewayPort + index,
         IscsiPort = IscsiPort + index,
         HttpPort = HttpPort + index,
+        Zone = Zones == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"zone-{index % Zones + 1}"),
         ReplacementDelay = Duration.Format(ReplacementDelay),
         Pools = [.. Enumerable.Range(index * PoolsPerNode + 1, PoolsPerNode).Select(number => new PoolOptions
         {

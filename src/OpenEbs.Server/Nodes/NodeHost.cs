@@ -9,6 +9,7 @@ using OpenEbs.Server.Portals;
 using OpenEbs.Server.Rest;
 using OpenEbs.Server.Telemetry;
 using OpenEbs.Units;
+using OpenEbs.Volumes;
 using Orleans.Configuration;
 using Orleans.Dashboard;
 
@@ -114,6 +115,8 @@ internal static class NodeHost
             Roles = [.. Enum.GetValues<NodeRole>().Where(options.HasRole).Select(role => role.ToString().ToLowerInvariant())],
             Version = ProgramVersion.Text,
             ReplacementDelay = Duration.TryParse(options.ReplacementDelay, out var delay) ? delay : throw new InvalidOperationException("The options were not validated."),
+            Labels = LabelsOf(options),
+            MaxOverprovisioning = options.MaxOverprovisioning,
             MaxMoves = options.MaxMoves,
             MaxMovesPerNode = options.MaxMovesPerNode,
             SentinelPort = options.EffectiveSentinelPort is 0 ? null : options.EffectiveSentinelPort,
@@ -122,7 +125,14 @@ internal static class NodeHost
     }
 
     private static Grains.Pools.PoolOptions ToPool(Configuration.PoolOptions pool) =>
-        new(pool.Id, Path.GetFullPath(pool.Path), ByteSize.TryParse(pool.Capacity, out var bytes, out _) ? bytes : null);
+        new(pool.Id, Path.GetFullPath(pool.Path), ByteSize.TryParse(pool.Capacity, out var bytes, out _) ? bytes : null, new Dictionary<string, string>(pool.Labels));
+
+    private static Dictionary<string, string> LabelsOf(NodeOptions options)
+    {
+        var labels = new Dictionary<string, string>(options.Labels);
+        if (options.Zone is { } zone) labels[PoolLabels.Zone] = zone;
+        return labels;
+    }
 
     private static void AddLogging(WebApplicationBuilder builder, LogLevel logLevel)
     {

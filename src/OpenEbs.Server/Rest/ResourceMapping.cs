@@ -32,6 +32,9 @@ internal static class ResourceMapping
         ScrubProgress = Math.Round(view.ScrubProgress, 4),
         IsScrubbing = view.IsScrubbing,
         Concern = view.Concern,
+        NodeAntiAffinity = view.Spec.EffectivePlacement.Node,
+        ZoneAntiAffinity = view.Spec.EffectivePlacement.Zone,
+        Selector = view.Spec.EffectivePlacement.Selector,
         Replicas = [.. view.Replicas.Select(ToResource)],
         Sessions = [.. view.Sessions.Select(session => new SessionResource
         {
@@ -67,6 +70,8 @@ internal static class ResourceMapping
         Reason = view.Reason,
         Availability = view.Availability,
         AvailabilityReason = view.AvailabilityReason,
+        Labels = view.Labels,
+        PlacedBytes = view.PlacedBytes,
         Drain = view.Drain?.ToResource(),
     };
 
@@ -82,6 +87,23 @@ internal static class ResourceMapping
         Version = view.Version,
         Availability = view.Availability,
         Drain = view.Drain?.ToResource(),
+    };
+
+    public static PlacementResource ToResource(this PlacementView view) => new()
+    {
+        Volume = view.Volume,
+        ReplicaCount = view.Replicas,
+        Problem = view.Problem,
+        Candidates = [.. view.Candidates.Select(candidate => new PoolCandidateResource
+        {
+            Pool = candidate.Pool,
+            Node = candidate.Node,
+            Zone = candidate.Zone,
+            Verdict = candidate.Verdict,
+            Score = candidate.Score,
+            Parts = [.. candidate.Parts.Select(part => new ScorePartResource { Name = part.Name, Points = part.Points, Reason = part.Reason })],
+            Refusals = candidate.Refusals,
+        })],
     };
 
     public static DrainResource ToResource(this DrainView view) => new()
@@ -131,5 +153,6 @@ internal static class ResourceMapping
         WriteCache = request.WriteCache,
         MinInSync = request.MinInSync,
         IoTimeout = TimeSpan.FromSeconds(Math.Clamp(double.IsNaN(request.IoTimeoutSeconds) ? 0 : request.IoTimeoutSeconds, 0, 1e9)),
+        Placement = new PlacementPolicy { Node = request.NodeAntiAffinity, Zone = request.ZoneAntiAffinity, Selector = request.Selector },
     };
 }

@@ -47,6 +47,10 @@ internal static class VolumeApi
             .WithDescription("Idempotent: 201 when the volume is new, 200 when it exists with the same spec, 409 when it exists with another one.")
             .Produces<VolumeResource>(StatusCodes.Status201Created).Produces<VolumeResource>()
             .ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status409Conflict, Problem);
+        volumes.MapPost("plan", PlanAsync).WithName("PlanVolume").WithSummary("Says where a new volume's replicas would be, and why; creates nothing.")
+            .Produces<PlacementResource>().ProducesProblem(StatusCodes.Status400BadRequest, Problem);
+        volumes.MapGet("{name}/placement", ExplainAsync).WithName("ExplainPlacement").WithSummary("Says where a volume's replicas are and where the next would be, and why.")
+            .Produces<PlacementResource>().ProducesProblem(StatusCodes.Status404NotFound, Problem);
         volumes.MapPatch("{name}", ChangeAsync).WithName("ChangeVolume").WithSummary("Changes a volume's size or replicas.")
             .WithDescription("Initiators are told of a new size by a unit attention; they may have to rescan the device. Replicas are added and removed in the background.")
             .Produces<VolumeResource>().ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status404NotFound, Problem);
@@ -101,6 +105,11 @@ internal static class VolumeApi
         var volume = (await Cluster(grains).CreateVolumeAsync(request.Name, spec)).ToResource();
         return existed ? Results.Ok(volume) : Results.Created($"/api/v1/volumes/{volume.Name}", volume);
     }
+
+    private static async Task<IResult> PlanAsync([FromBody] CreateVolumeRequest request, IGrainFactory grains) => Results.Ok((await Cluster(grains).PlanVolumeAsync(request.Name, request.ToSpec())).ToResource());
+
+    private static async Task<IResult> ExplainAsync(string name, IGrainFactory grains) =>
+        VolumeName.TryParse(name, out _) ? Results.Ok((await Cluster(grains).ExplainPlacementAsync(name)).ToResource()) : RestProblems.NotFound(name);
 
     private static async Task<IResult> ChangeAsync(string name, [FromBody] ChangeVolumeRequest request, IGrainFactory grains)
     {

@@ -28,7 +28,7 @@ internal sealed class TestNodes : IAsyncDisposable
 
     public IClusterGrain Registry => Cluster.Client.GetGrain<IClusterGrain>(0);
 
-    public static async Task<TestNodes> StartAsync(short count, bool distributedDirectory = false, int poolsPerNode = 1, bool inMemory = false, TimeSpan? replacementDelay = null)
+    public static async Task<TestNodes> StartAsync(short count, bool distributedDirectory = false, int poolsPerNode = 1, bool inMemory = false, TimeSpan? replacementDelay = null, int zones = 0)
     {
         var builder = new InProcessTestClusterBuilder(count);
 #pragma warning disable ORLEANSEXP003
@@ -44,6 +44,7 @@ internal sealed class TestNodes : IAsyncDisposable
             {
                 NodeName = specific.SiloName,
                 Pools = [.. Enumerable.Range(0, poolsPerNode).Select(i => new PoolOptions($"{specific.SiloName}-{i}", Path.Combine(nodes!._directory, specific.SiloName, $"pool-{i}")))],
+                Labels = zones == 0 ? new Dictionary<string, string>() : new() { [PoolLabels.Zone] = $"zone-{specific.SiloName[^1] % zones}" },
                 Portal = $"127.0.0.1:{specific.SiloPort}",
                 Roles = ["storage", "gateway", "control"],
                 Version = "test",

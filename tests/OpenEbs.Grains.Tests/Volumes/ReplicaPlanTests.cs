@@ -9,7 +9,7 @@ namespace OpenEbs.Grains.Tests.Volumes;
 public sealed class ReplicaPlanTests
 {
     private static readonly DateTimeOffset Now = new(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
-    private static readonly TimeSpan Delay = TimeSpan.FromMinutes(10);
+    private static readonly PlanRules Rules = new(TimeSpan.FromMinutes(10), MaxOverprovisioning: 10);
 
     [Fact]
     public void AllInSync_AsManyAsWanted_Nothing() => Expect(ReplicaStepKind.None, null, wanted: 3, [In("a"), In("b"), In("c")], [Pool("a"), Pool("b"), Pool("c"), Pool("d")]);
@@ -73,7 +73,7 @@ public sealed class ReplicaPlanTests
     public void FilesOfARemovedOneStillThere_NotOnThatPool()
     {
         var record = Record(3, [In("a"), In("b")]) with { Leaving = [Out("c", minutes: 1)] };
-        Assert.Equal("d", ReplicaPlan.Next(record, [Pool("a"), Pool("b"), Pool("c", freeGi: 99), Pool("d")], Delay, Now).Subject);
+        Assert.Equal("d", ReplicaPlan.Next(record, [Pool("a"), Pool("b"), Pool("c", freeGi: 99), Pool("d")], Rules, Now).Subject);
     }
 
     [Fact]
@@ -140,12 +140,39 @@ public sealed class ReplicaPlanTests
     }
 
     [Fact]
+    public void NoPlace_EveryPoolSaysWhy()
+    {
+        PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b"), Pool("c"), Pool("d", availability: Availability.Cordoned), Pool("e", online: false)];
+        var obstacle = ReplicaPlan.Next(Record(3, [In("a"), In("b"), In("c")]), pools, Rules, Now).Obstacle;
+        string[] expected = ["pool 'b': it has a replica", "pool 'd': it takes no new replicas", "pool 'e': it is offline"];
+        Assert.All(expected, part => Assert.Contains(part, obstacle, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void HardNode_InThePlaceOfOneThatDrains_AnotherOnTheSameNodeMayCome()
+    {
+        var record = Record(2, [In("a"), In("b")]) with { Placement = new PlacementRules(IsNodeHard: true, IsZoneHard: false, "") };
+        PoolView[] pools = [Pool("a", node: "1", availability: Availability.Draining), Pool("a2", node: "1"), Pool("b", node: "2"), Pool("b2", node: "2", freeGi: 99)];
+        var step = ReplicaPlan.Next(record, pools, Rules, Now);
+        Assert.Equal((ReplicaStepKind.Move, "a2"), (step.Kind, step.Subject));
+    }
+
+    [Fact]
+    public void Replacement_ObeysTheSelector()
+    {
+        var record = Record(2, [In("a"), Out("b", minutes: 60)]) with { Placement = new PlacementRules(false, false, "disk=ssd") };
+        var ssd = new Dictionary<string, string> { ["disk"] = "ssd" };
+        Assert.Null(ReplicaPlan.Next(record, [Pool("a"), Pool("b", online: false), Pool("c", freeGi: 99)], Rules, Now).Subject);
+        Assert.Equal("d", ReplicaPlan.Next(record, [Pool("a"), Pool("b", online: false), Pool("c", freeGi: 99), Pool("d") with { Labels = ssd }], Rules, Now).Subject);
+    }
+
+    [Fact]
     public void Moving_NamesTheNodes_WhileTheNewOneIsBuilt()
     {
         PoolView[] pools = [Pool("a", availability: Availability.Draining), Pool("b"), Pool("c"), Pool("d")];
-        Assert.Empty(ReplicaPlan.ListMoving(Record(3, [In("a"), In("b"), In("c")]), pools, Delay, Now));
-        Assert.Equal(["node-a", "node-d"], ReplicaPlan.ListMoving(Record(3, [In("a"), In("b"), In("c"), Out("d", minutes: 1)]), pools, Delay, Now));
-        Assert.Empty(ReplicaPlan.ListMoving(Record(3, [In("b"), In("c"), In("d")]), pools, Delay, Now));
+        Assert.Empty(ReplicaPlan.ListMoving(Record(3, [In("a"), In("b"), In("c")]), pools, Rules, Now));
+        Assert.Equal(["node-a", "node-d"], ReplicaPlan.ListMoving(Record(3, [In("a"), In("b"), In("c"), Out("d", minutes: 1)]), pools, Rules, Now));
+        Assert.Empty(ReplicaPlan.ListMoving(Record(3, [In("b"), In("c"), In("d")]), pools, Rules, Now));
     }
 
     [Fact]
@@ -171,7 +198,7 @@ public sealed class ReplicaPlanTests
         var single = new DrainedVolume(Record(1, [In("a")]) with { Name = "single" }, new Dictionary<string, long> { ["r-a"] = 1L << 30 });
         var wide = new DrainedVolume(Record(5, [In("a"), In("b"), In("c"), In("d"), In("e")]) with { Name = "wide", MinInSync = 3 }, new Dictionary<string, long>());
         var surplus = new DrainedVolume(Record(2, [In("a"), In("b"), In("c")]) with { Name = "surplus" }, new Dictionary<string, long>());
-        var pace = new DrainPace(Delay, TimeSpan.FromSeconds(10), 2);
+        var pace = new DrainPace(Rules, TimeSpan.FromSeconds(10), 2);
 
         var plan = DrainForecast.Of("node-a", ["a"], [three, single, wide, surplus], pools, pace, Now);
 
@@ -184,13 +211,13 @@ public sealed class ReplicaPlanTests
         Assert.Contains("1 replica(s) in sync and 1 needed", Assert.Single(plan.Moves[0].Risks), StringComparison.Ordinal);
         Assert.Empty(plan.Moves[1].Risks);
         Assert.Empty(plan.Moves[2].Risks);
-        Assert.Contains("no pool", Assert.Single(plan.Moves[3].Risks), StringComparison.Ordinal);
+        Assert.Contains("no pool can have another", Assert.Single(plan.Moves[3].Risks), StringComparison.Ordinal);
         Assert.Empty(DrainForecast.Of("node-z", ["z"], [], pools, pace, Now).Moves);
     }
 
     private static void Expect(ReplicaStepKind kind, string? subject, int wanted, ReplicaEntry[] replicas, PoolView[] pools, TimeSpan? delay = null)
     {
-        var step = ReplicaPlan.Next(Record(wanted, replicas), pools, delay ?? Delay, Now);
+        var step = ReplicaPlan.Next(Record(wanted, replicas), pools, delay is { } other ? Rules with { ReplacementDelay = other } : Rules, Now);
         Assert.Equal((kind, subject), (step.Kind, step.Subject));
     }
 

@@ -33,11 +33,11 @@ public sealed class NodeConfigurationTests : IDisposable
     public void Load_WithSeveralProblems_ReportsThemAll()
     {
         var exception = Load("""
-            { "OpenEbs": { "Roles": ["storage", "cook"], "HttpPort": 99999, "SiloPort": 4000, "IscsiPort": 4000, "BindAddress": "0.0.0.0", "TraceRatio": 2,
+            { "OpenEbs": { "Roles": ["storage", "cook"], "HttpPort": 99999, "SiloPort": 4000, "IscsiPort": 4000, "BindAddress": "0.0.0.0", "TraceRatio": 2, "MaxMoves": 0, "MaxOverprovisioning": 0.5, "Zone": "rack 1", "Labels": { "di sk": "ssd" },
               "Pools": [ { "Id": "a", "Path": "/x", "Capacity": "1GB" }, { "Id": "a", "Path": "/x" } ] } }
             """);
 
-        string[] expected = ["'cook'", "HttpPort is 99999", "SiloPort and IscsiPort are both 4000", "AdvertisedAddress is absent", "TraceRatio is 2", "write 1Gi", "Id 'a' twice", "Path '/x' twice", "Metadata:Path is empty"];
+        string[] expected = ["'cook'", "HttpPort is 99999", "SiloPort and IscsiPort are both 4000", "AdvertisedAddress is absent", "TraceRatio is 2", "MaxMoves is 0", "MaxOverprovisioning is 0.5", "Zone is 'rack 1'", "'di sk' cannot be the key of a label", "write 1Gi", "Id 'a' twice", "Path '/x' twice", "Metadata:Path is empty"];
         Assert.All(expected, part => Assert.Contains(part, exception.Message, StringComparison.Ordinal));
     }
 

@@ -35,6 +35,12 @@ public sealed record PoolResource
     /// <summary>Why it is not available; empty when it is.</summary>
     public required string AvailabilityReason { get; init; }
 
+    /// <summary>What its operator says of it and of its node, by key.</summary>
+    public required IReadOnlyDictionary<string, string> Labels { get; init; }
+
+    /// <summary>Sizes in bytes of the volumes that have a replica on it; may exceed its capacity.</summary>
+    public required long PlacedBytes { get; init; }
+
     /// <summary>How far its drain is; absent when there is none.</summary>
     public DrainResource? Drain { get; init; }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using OpenEbs.Volumes;
 
 namespace OpenEbs.Rest;
 
@@ -26,6 +27,15 @@ public sealed record CreateVolumeRequest
 
     /// <summary>Seconds that I/O waits for a volume that cannot serve before it fails, 1 to 86400. Default 60.</summary>
     public double IoTimeoutSeconds { get; init; } = 60;
+
+    /// <summary>Hard: two replicas never share a node. Default Soft: they do not if that is possible.</summary>
+    public AntiAffinity NodeAntiAffinity { get; init; }
+
+    /// <summary>The same for zones (label topology.kubernetes.io/zone).</summary>
+    public AntiAffinity ZoneAntiAffinity { get; init; }
+
+    /// <summary>Labels that the pools must have, such as disk=ssd,tier=1. Default: any pool.</summary>
+    public string Selector { get; init; } = "";
 }
 
 /// <summary>Changes a volume: what is absent stays as it is.</summary>

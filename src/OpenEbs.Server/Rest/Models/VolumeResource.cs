@@ -40,6 +40,15 @@ public sealed record VolumeResource
     /// <summary>Fewest in-sync replicas with which the volume serves I/O.</summary>
     public required int MinInSync { get; init; }
 
+    /// <summary>Whether two replicas may share a node: Soft (if it cannot be helped) or Hard (never).</summary>
+    public AntiAffinity NodeAntiAffinity { get; init; }
+
+    /// <summary>The same for zones.</summary>
+    public AntiAffinity ZoneAntiAffinity { get; init; }
+
+    /// <summary>Labels that the pools must have; empty for any pool.</summary>
+    public string Selector { get; init; } = "";
+
     /// <summary>Seconds that I/O waits for a volume that cannot serve before it fails.</summary>
     public required double IoTimeoutSeconds { get; init; }
 
