@@ -59,6 +59,7 @@ public sealed class NodeConfigurationTests : IDisposable
             NodeName = "n", SiloPort = 1, SentinelPort = 0, OrleansGatewayPort = 2, IscsiPort = 3, HttpPort = 4, Pools = [new PoolOptions { Id = "p", Path = "/p", Capacity = "1Gi" }],
             Metadata = new MetadataOptions { Path = "/m.db" }, TraceRatio = 0.5, Roles = ["storage"], AdvertisedAddress = "10.0.0.1", ClusterId = "c", BindAddress = "10.0.0.1",
             ReplacementDelay = "1m",
+            MaxMoves = 3, MaxMovesPerNode = 1, MaxOverprovisioning = 2, Zone = "z", Labels = new Dictionary<string, string> { ["disk"] = "ssd" },
         };
         Assert.All(typeof(NodeOptions).GetProperties().Where(property => property.CanWrite), property =>
         {
@@ -70,6 +71,7 @@ public sealed class NodeConfigurationTests : IDisposable
 
         Assert.Equal(NodeConfiguration.Write(options), NodeConfiguration.Write(copy));
         Assert.Equal(("n", 0, "/m.db", "1Gi", "1m"), (copy.NodeName, copy.SentinelPort, copy.Metadata.Path, copy.Pools[0].Capacity, copy.ReplacementDelay));
+        Assert.Equal(("ssd", "z", 3), (copy.Labels["disk"], copy.Zone, copy.MaxMoves));
     }
 
     private CannotStartException Load(string json)
