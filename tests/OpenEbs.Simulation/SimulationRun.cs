@@ -36,6 +36,7 @@ public static class SimulationRun
             ["RecordConflicts"] = world.Records.ConflictCount,
             ["RecordStoreFailures"] = world.Records.FailureCount,
             ["Coordinators"] = world.Placement.Activations.Count,
+            ["RefusedForSpace"] = world.RefusedForSpaceCount,
             ["DeclaredLosses"] = world.History.LossCount,
             ["SetAside"] = world.Records.Record.Events.Count(happened => happened.Kind == VolumeEventKind.ReplicaLeft && happened.Cause.StartsWith(SlowReplicas.SetAsideBecause, StringComparison.Ordinal)),
         };
@@ -67,6 +68,7 @@ public static class SimulationRun
         faults.Heal();
         foreach (var replica in world.Replicas) replica.Ledger.BadBlocksSeen.Clear();
         await VerifyAsync(world, "after healing", 90);
+        if (world.Settings.PoolsFill) await WriteAgainAsync(world);
         await faults.LosePowerOfAllAsync(TimeSpan.FromSeconds(1));
         await VerifyAsync(world, "after the last power loss", 91);
         await CloseAsync(world);
@@ -135,6 +137,17 @@ public static class SimulationRun
                 throw new PromiseBrokenException(Promise.PrefixAfterPowerLoss,
                     $"{when} replica {replica.Id} at {replica.Ledger.Last} has write {expected[different]} in sector {different}, the volume answered {found[different]}.");
             }
+        }
+    }
+
+    /// <summary>P8: there is space again, and nobody started anything anew because of it.</summary>
+    private static async Task WriteAgainAsync(World world)
+    {
+        var gateway = new Gateway(world, 92, retries: true);
+        for (var i = 0; i < 4; i++)
+        {
+            var first = world.Settings.HotBegin + (i % 2 * 8);
+            await SubmitAsync(world, gateway, () => new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Write, FirstSector = first, SectorCount = 8, ForceUnitAccess = i > 1, WriteId = world.NextWriteId() });
         }
     }
 

@@ -15,6 +15,8 @@ namespace OpenEbs.Simulation;
 /// <summary>Everything there is in one run: hosts, disks, processes, network, metadata store, users, and the history that watches them.</summary>
 internal sealed class World
 {
+    /// <summary>What may be on its way, and the segments that it takes.</summary>
+    private const long ShortBytes = 40 << 20;
     private readonly bool _sharesProcesses;
     private int _processes;
     private int _commands;
@@ -29,7 +31,7 @@ internal sealed class World
         Random = seed.Fork();
         Scheduler = new SimulatedScheduler(seed.Fork(), new Trace(options.KeepsTrace, options.Echo));
         Network = new SimulatedNetwork(Scheduler, seed.Fork());
-        History = new History(new VolumeOrder(Settings.SectorCount), Scheduler);
+        History = new History(new VolumeOrder(Settings.SectorCount), Scheduler) { OnlySpaceRunsOut = Settings.OnlySpaceRunsOut && !options.MemoryStoresOnly };
         _sharesProcesses = Random.Chance(0.5);
         for (var i = 0; i < Settings.HostCount; i++)
         {
@@ -74,6 +76,12 @@ internal sealed class World
     /// <summary>Copies of blocks that were harmed on media at some time.</summary>
     public Dictionary<(string Replica, long Block), long> RottenBlocks { get; } = [];
 
+    /// <summary>Commands that ended for want of space.</summary>
+    public int RefusedForSpaceCount { get; set; }
+
+    /// <summary>Moment at which space on some pool became free again.</summary>
+    public long RelievedAt { get; set; }
+
     /// <summary>No more faults come: whatever stops is started again at once.</summary>
     public bool IsHealed { get; set; }
 
@@ -105,6 +113,11 @@ internal sealed class World
             Breakage.CoordinatorFaults);
         return new CoordinatorEndpoint(coordinator);
     }
+
+    /// <summary>A lack of space is right only for what brings data, and while some pool had hardly any as the command ran.</summary>
+    public bool AllowsNoSpace(VolumeCommand command) =>
+        (command.Kind is CommandKind.Write or CommandKind.CompareAndWrite || (command.Kind == CommandKind.WriteZeroes && (command.FirstSector | (long)command.SectorCount) % 8 != 0))
+        && (RelievedAt > command.InvokedAt || Replicas.Any(replica => !replica.IsDeleted && replica.Disk.RoomBytes < ShortBytes));
 
     /// <summary>A medium error is right only when, while the command ran, the one copy of a block that had rotted was the only one in sync.</summary>
     public bool AllowsMediumError(VolumeCommand command) =>

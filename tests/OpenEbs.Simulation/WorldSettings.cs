@@ -40,13 +40,17 @@ public enum FaultKind
 
     /// <summary>A replica is taken from the volume for good, and its files are deleted.</summary>
     RemoveReplica,
+
+    /// <summary>Others take the space of a pool, all or nearly, and give it back after a while.</summary>
+    FullPool,
 }
 
 /// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places
 /// that they would never reach if everything happened at once (swarm testing).</summary>
 public sealed class WorldSettings
 {
-    private static readonly FaultKind[] MembershipChanges = [FaultKind.AddReplica, FaultKind.RemoveReplica];
+    /// <summary>Not of every world, and drawn after all others; the last of them last.</summary>
+    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool];
 
     public WorldSettings(SeededRandom random)
     {
@@ -64,6 +68,7 @@ public sealed class WorldSettings
         DrawFaults(random);
         DrawOptions(random);
         DrawMembership(random);
+        DrawSpace(random);
     }
 
     public int ReplicaCount { get; }
@@ -76,14 +81,19 @@ public sealed class WorldSettings
 
     public int SectorsPerLogicalBlock { get; }
 
-    public long SectorCount { get; }
+    public long SectorCount { get; private set; }
 
-    public long HotBegin { get; }
+    public long HotBegin { get; private set; }
 
-    public long HotSectors { get; }
+    public long HotSectors { get; private set; }
 
     /// <summary>The real replica store on a simulated disk; else one in memory.</summary>
-    public bool UsesRealStores { get; }
+    public bool UsesRealStores { get; private set; }
+
+    /// <summary>Pools fill up and nothing else goes wrong: every replica must stay in sync (promise P8).</summary>
+    public bool OnlySpaceRunsOut { get; private set; }
+
+    public bool PoolsFill => FaultWeights.ContainsKey(FaultKind.FullPool);
 
     /// <summary>Faults may last longer than the volume's ioTimeout, so commands may end as TimedOut.</summary>
     public bool AllowsTimeouts { get; private set; }
@@ -164,6 +174,7 @@ public sealed class WorldSettings
             HedgeDelay = TimeSpan.FromMilliseconds(1),
             WatchInterval = TimeSpan.FromMilliseconds(5),
         };
+        if (kinds is [FaultKind.FullPool]) LetSpaceRunOut(random);
     }
 
     private void DrawWork(SeededRandom random)
@@ -186,7 +197,7 @@ public sealed class WorldSettings
     private void DrawFaults(SeededRandom random)
     {
         var weights = new Dictionary<FaultKind, double>();
-        foreach (var kind in Enum.GetValues<FaultKind>().Except(MembershipChanges))
+        foreach (var kind in Enum.GetValues<FaultKind>().Except(LateKinds))
         {
             if (random.Chance(0.5)) weights.Add(kind, 0.1 + random.NextDouble());
         }
@@ -219,7 +230,7 @@ public sealed class WorldSettings
     private void DrawMembership(SeededRandom random)
     {
         Coordinator = Coordinator with { ScrubPeriod = random.Chance(0.3) ? TimeSpan.FromSeconds(random.Pick<int>([1, 10, 60])) : TimeSpan.Zero };
-        if (random.Chance(0.3)) FaultWeights = FaultWeights.Concat(MembershipChanges.Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
+        if (random.Chance(0.3)) FaultWeights = FaultWeights.Concat(LateKinds.SkipLast(1).Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
         var isStrict = random.Chance(0.3);
         Coordinator = Coordinator with
         {
@@ -229,6 +240,36 @@ public sealed class WorldSettings
             SlowFlush = isStrict ? TimeSpan.FromMilliseconds(1) : Coordinator.SlowFlush,
             SlowHold = isStrict ? TimeSpan.FromMilliseconds(random.Pick<int>([10, 1000])) : Coordinator.SlowHold,
         };
+    }
+
+    private void DrawSpace(SeededRandom random)
+    {
+        if (!UsesRealStores || !random.Chance(0.25)) return;
+        if (random.Chance(0.4)) LetSpaceRunOut(random);
+        else FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.FullPool, 0.3 + random.NextDouble())).ToDictionary();
+        Coordinator = Coordinator with
+        {
+            RebuildHeadroomBytes = random.Pick<long>([0, 2 << 20, 8 << 20]),
+            ReclaimPatience = TimeSpan.FromMilliseconds(random.Pick<int>([0, 100, 1000])),
+            FullGrace = TimeSpan.FromSeconds(random.Pick<int>([2, 10])),
+        };
+    }
+
+    /// <summary>A world in which only space is short, so that whatever goes wrong comes of that.</summary>
+    private void LetSpaceRunOut(SeededRandom random)
+    {
+        OnlySpaceRunsOut = true;
+        UsesRealStores = true;
+        FaultWeights = new Dictionary<FaultKind, double> { [FaultKind.FullPool] = 1 };
+        Network = NetworkConditions.Calm;
+        Records = RecordStoreConditions.Calm;
+        (ReadRate, ZeroRate, ThinkTime) = (0.2, 0.02 + (0.1 * random.NextDouble()), TimeSpan.FromMilliseconds(random.Pick<int>([1, 20, 60])));
+        FaultInterval = TimeSpan.FromMilliseconds(random.Pick<int>([300, 1500]));
+        FaultLength = TimeSpan.FromSeconds(random.Pick<int>([1, 10]));
+
+        // More data than fit into the reserve.
+        (SectorCount, HotBegin, HotSectors) = (16384, 0, 16384);
+        Coordinator = Coordinator with { FullGrace = TimeSpan.FromSeconds(2), ReplicaTimeout = TimeSpan.FromSeconds(2), SlowPeriod = TimeSpan.Zero };
     }
 
     private void DrawOptions(SeededRandom random)

@@ -22,8 +22,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     private IReplicaStore? _store;
     private string? _failure;
     private bool _closed;
-    private long _lastStepNumber;
-    private long _stepEpoch;
+    private readonly StepNumbers _steps = new();
 
     /// <param name="openStore">Opens the store; its argument says whether an absent one is created.</param>
     /// <param name="incarnation">A value never used before for this replica.</param>
@@ -60,7 +59,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
             if (request.Epoch < _store.FenceEpoch && !Faults.SkipEpochCheck)
                 return new OpenReply(ReplicaOutcome.StaleEpoch, Incarnation, _store.Status);
             await _store.SetFenceAsync(request.Epoch);
-            if (request.StepNumber > 0) (_stepEpoch, _lastStepNumber) = (request.Epoch, request.Epoch == _stepEpoch ? Math.Max(_lastStepNumber, request.StepNumber) : request.StepNumber);
+            _steps.Raise(request.Epoch, request.StepNumber);
             return new OpenReply(ReplicaOutcome.Ok, Incarnation, _store.Status);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -91,7 +90,9 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
             {
                 // A repeated request may begin with operations that are here already: apply the rest.
                 var skip = (int)(last + 1 - batch.FirstSeq);
-                await store.AppendAsync(skip == 0 ? batch : new StoreBatch(batch.Epoch, last + 1, batch.Operations[skip..]));
+                var rest = skip == 0 ? batch : new StoreBatch(batch.Epoch, last + 1, batch.Operations[skip..]);
+                // A rebuild leaves the last space to others, and so does what flows to its replica meanwhile.
+                await store.AppendAsync(rest with { MayUseReserve = store.Consistency == ReplicaConsistency.Prefix });
             }
 
             store.IsReadElsewhere = request.IsReadElsewhere;
@@ -325,16 +326,16 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         {
             if (_closed) return;
             _closed = true;
-            if (_store is null) return;
-            if (_failure is null) await _store.CloseAsync();
-            await _store.DisposeAsync();
+            if (_store is not null && _failure is null) await _store.CloseAsync();
         }
         catch (IOException e)
         {
-            Fail("close", e);
+            // A full pool may have no room for the last checkpoint: what there is opens without.
+            if (e is not StorageFullException) Fail("close", e);
         }
         finally
         {
+            if (_store is not null) await _store.DisposeAsync();
             _writeTurn.Leave();
         }
     }
@@ -362,17 +363,16 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     {
         var refusal = Check(epoch, incarnation);
         if (refusal is not ReplicaOutcome.Ok) return new RebuildReply(refusal, _store?.Status, Obstacle);
-        if (epoch != _stepEpoch) return null;
-        if (number == _lastStepNumber) return new RebuildReply(ReplicaOutcome.Ok, _store!.Status);
-        return number < _lastStepNumber
-            ? new RebuildReply(ReplicaOutcome.Failed, _store!.Status, $"step {number} came after step {_lastStepNumber}")
-            : null;
+        var judgement = _steps.Judge(epoch, number);
+        if (judgement == StepJudgement.Next) return null;
+        return judgement == StepJudgement.Repeated
+            ? new RebuildReply(ReplicaOutcome.Ok, _store!.Status)
+            : new RebuildReply(ReplicaOutcome.Failed, _store!.Status, $"step {number} came after step {_steps.Last}");
     }
 
     private RebuildReply Done(long epoch, long number)
     {
-        _stepEpoch = epoch;
-        _lastStepNumber = number;
+        _steps.Raise(epoch, number);
         return new RebuildReply(ReplicaOutcome.Ok, _store!.Status);
     }
 

@@ -23,6 +23,9 @@ internal sealed record CoordinatorFaults
     /// <summary>Acknowledges flushes at once (breaks P2).</summary>
     public bool SkipFlush { get; init; }
 
+    /// <summary>Refuses writes for good once a pool was full (breaks P8).</summary>
+    public bool StayFull { get; init; }
+
     /// <summary>Takes the replica with the shortest log as source (breaks P1 and P4).</summary>
     public bool ShortestSource { get; init; }
 

@@ -69,6 +69,16 @@ public sealed record CoordinatorOptions
     /// <summary>How long a replica that was slow is not waited for, at least; doubled up to 32 times that when it is slow again soon.</summary>
     public TimeSpan SlowHold { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a write that finds a pool full waits for dead space to be given back before it is refused; those that find the same lack of space right after it are refused at once.</summary>
+    public TimeSpan ReclaimPatience { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>An in-sync replica that has no space at all, not even its pool's reserve, for writes that others have already, is dropped after so long: one replica less is better than a
+    /// volume that stands still.</summary>
+    public TimeSpan FullGrace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>A rebuild leaves so many writable bytes of its replica's pool to the writes of volumes.</summary>
+    public long RebuildHeadroomBytes { get; init; } = 64L << 20;
+
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
 }

@@ -74,6 +74,9 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
     public long WritableBytes { get; private set; } = long.MaxValue;
 
+    /// <summary>Time stamp of the newest request whose answer told <see cref="WritableBytes"/>.</summary>
+    public long RoomAskedAt { get; private set; }
+
     public long UsedBytes { get; set; }
 
     /// <summary>Time stamp until which this replica lets the coordinator serve reads.</summary>
@@ -81,6 +84,9 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
     /// <summary>Time stamp since when calls have failed; 0 when the last one succeeded.</summary>
     public long FailingSince { get; private set; }
+
+    /// <summary>Time stamp since when it has had no space for what it must take; 0 when it has.</summary>
+    public long FullSince { get; private set; }
 
     /// <summary>Time stamp since when it has been down.</summary>
     public long DownSince { get; private set; } = context.Now;
@@ -117,7 +123,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         NextSeq = lastSeq + 1;
         AckedSeq = lastSeq;
         DurableSeq = Math.Min(durableSeq, lastSeq);
-        FailingSince = 0;
+        FailingSince = FullSince = 0;
         Reason = "";
         Kick();
     }
@@ -179,9 +185,9 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         switch (reply.Outcome)
         {
             case ReplicaOutcome.Ok:
-                FailingSince = 0;
+                FailingSince = FullSince = 0;
                 LeaseUntil = Math.Max(LeaseUntil, sentAt + context.Ticks(context.Options.LeaseDuration));
-                WritableBytes = reply.WritableBytes;
+                (WritableBytes, RoomAskedAt) = (reply.WritableBytes, Math.Max(RoomAskedAt, sentAt));
                 AckedSeq = Math.Max(AckedSeq, Math.Min(reply.LastSeq, context.Log.LastSeq));
                 DurableSeq = Math.Max(DurableSeq, Math.Min(reply.DurableSeq, AckedSeq));
                 NextSeq = Math.Max(NextSeq, AckedSeq + 1);
@@ -193,8 +199,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
                 NextSeq = reply.LastSeq + 1;
                 return true;
             case ReplicaOutcome.NoSpace:
-                WritableBytes = 0;
-                return NoteFailure("its pool is full");
+                return NoteFull();
             case ReplicaOutcome.Restarted:
                 GoDown("it restarted");
                 return false;
@@ -207,6 +212,19 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
             default:
                 throw new InvalidOperationException($"A replica answered an append with {reply.Outcome}.");
         }
+    }
+
+    /// <summary>Not even the pool's reserve has room for an operation that has its place in the order. In sync it stays so, for a good while: the operation waits, and space may appear. One that
+    /// is being brought back leaves what there is to others.</summary>
+    private bool NoteFull()
+    {
+        WritableBytes = 0;
+        var now = context.Now;
+        if (FullSince == 0) FullSince = now;
+        Reason = "its pool is full";
+        if (MustAcknowledge && now - FullSince < context.Ticks(context.Options.FullGrace)) return true;
+        GoDown(Reason);
+        return false;
     }
 
     /// <summary>Takes what an answer about its log or its map says of the replica: with no I/O under way nothing else would find out that it restarted.</summary>

@@ -31,6 +31,9 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, batch, flush: false) { IsReadElsewhere = context.IsReadElsewhere(target) };
             var reply = await target.Channel.AppendAsync(request.AddReference());
             if (reply.Outcome != ReplicaOutcome.Ok || reply.LastSeq < batch.LastSeq) throw new IOException($"replica {target.Entry.Id} refused operations from its source: {reply.Outcome} {reply.Reason}");
+
+            // One that is out of sync takes nothing of the reserve, which others need to go on.
+            if (target.Standing != ReplicaStanding.InSync && reply.WritableBytes <= 0) throw new IOException("its pool is full: it cannot be sent what it missed; free space on the pool or enlarge it");
             next = batch.LastSeq + 1;
             onShipped(next);
         }
@@ -119,7 +122,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             }
         }
 
-        await RebuildAsync(baseSeq);
+        await RebuildAsync(baseSeq, opened.Status.WritableBytes);
         return link.State == LinkState.Live;
     }
 
@@ -130,9 +133,10 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not discard what it alone has: {reply.Outcome} {reply.Reason}");
     }
 
-    private async Task RebuildAsync(long baseSeq)
+    private async Task RebuildAsync(long baseSeq, long writableBytes)
     {
         if (context.Source(link) is null) throw new IOException("no in-sync replica is reachable to copy from");
+        RequireHeadroom(context, writableBytes);
         LogRebuilding(link.Entry.Id, baseSeq);
         await SetStandingAsync(ReplicaStanding.Rebuilding, $"what changed since seq {baseSeq} is copied: its log could not be matched with the volume's, or not brought up from it");
         var from = new LogPosition(context.Epoch, context.Log.LastSeq);
@@ -235,6 +239,15 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, target.NextStepNumber(), new[] { operation }), flush: false, owner);
         var reply = await target.RunStepAsync(() => target.Channel.CopyAsync(request.AddReference(), repair));
         if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not store copied blocks: {reply.Outcome} {reply.Reason}");
+        if (!repair && reply.Status is { } status) RequireHeadroom(context, status.WritableBytes);
+    }
+
+    /// <summary>Bringing a replica back never fills the last space of its pool: volumes that are in sync there need it for their writes (promise P8).</summary>
+    private static void RequireHeadroom(VolumeContext context, long writableBytes)
+    {
+        var headroom = context.Options.RebuildHeadroomBytes;
+        if (writableBytes < headroom)
+            throw new IOException($"its pool is full: {Math.Max(0, writableBytes) >> 20} MiB are writable, and bringing a replica back leaves {headroom >> 20} MiB to others; free space on the pool or enlarge it");
     }
 
     internal static uint[] Checksums(ReadOnlySpan<byte> data)

@@ -19,6 +19,9 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
     private long _flushTarget;
     private bool _flusherRuns;
 
+    /// <summary>Room on the fullest pool when a write was last refused; -1 when there has been enough since.</summary>
+    private long _refusedAtBytes = -1;
+
     public bool IsIdle => context.AckedSeq >= context.Log.LastSeq && _awaitingMedia.Count == 0 && _flushes.Count == 0 && _awaitingWindow.Count == 0;
 
     /// <summary>An operation that changes no block.</summary>
@@ -114,6 +117,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
     /// <summary>Whether every in-sync replica has room for so many bytes and for what is on its way to it.</summary>
     public bool HasRoom(long bytes)
     {
+        if (context.Faults.StayFull && _refusedAtBytes >= 0) return false;
         foreach (var link in context.Links)
         {
             if (link.MustAcknowledge && link.WritableBytes - _unackedBytes < bytes + OperationOverheadBytes) return false;
@@ -135,15 +139,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
             if (context.Now >= deadline) return VolumeIoStatus.TimedOut;
         }
 
-        if (!HasRoom(bytes) && !context.IsStopped)
-        {
-            // The figures may be old: ask for new ones before refusing.
-            await Task.WhenAny(
-                Task.WhenAll(context.Links.Where(l => l.MustAcknowledge && l.State == LinkState.Live).Select(l => l.RenewLeaseAsync())),
-                Task.Delay(context.Options.ReplicaTimeout, context.Time, CancellationToken.None));
-            if (!HasRoom(bytes)) return VolumeIoStatus.NoSpace;
-        }
-
+        if (!HasRoom(bytes) && !context.IsStopped && await FindRoomAsync(bytes, deadline) is var refused && refused != VolumeIoStatus.Ok) return refused;
         return context.IsStopped ? VolumeIoStatus.Fenced : VolumeIoStatus.Ok;
     }
 
@@ -169,6 +165,45 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
 
         watch();
         return operation;
+    }
+
+    /// <summary>Asks again how much room there is: the figures may be old; and waits a while for dead space to be given back, which needs what was written before to be durable everywhere.
+    /// While an in-sync replica does not answer nobody knows: then the write waits as any other.</summary>
+    private async ValueTask<VolumeIoStatus> FindRoomAsync(long bytes, long deadline)
+    {
+        var options = context.Options;
+        var askedAt = context.Now;
+        var patience = askedAt + context.Ticks(options.ReclaimPatience);
+        while (!context.IsStopped)
+        {
+            FlushLinks(context.AckedSeq);
+            await Task.WhenAny(
+                Task.WhenAll(context.Links.Where(l => l.MustAcknowledge && l.State == LinkState.Live).Select(l => l.RenewLeaseAsync())),
+                Task.Delay(options.ReplicaTimeout, context.Time, CancellationToken.None));
+            if (HasRoom(bytes))
+            {
+                _refusedAtBytes = -1;
+                return VolumeIoStatus.Ok;
+            }
+
+            var (now, writable, isKnown) = (context.Now, long.MaxValue, true);
+            foreach (var link in context.Links.Where(l => l.MustAcknowledge))
+            {
+                writable = Math.Min(writable, link.WritableBytes);
+                isKnown &= link.RoomAskedAt >= askedAt;
+            }
+
+            if (isKnown && (now >= patience || writable == _refusedAtBytes))
+            {
+                _refusedAtBytes = writable;
+                return VolumeIoStatus.NoSpace;
+            }
+
+            if (now >= deadline) return VolumeIoStatus.TimedOut;
+            await Task.Delay(options.RetryDelay * 2, context.Time, CancellationToken.None);
+        }
+
+        return VolumeIoStatus.Fenced;
     }
 
     private void AnswerDurable()

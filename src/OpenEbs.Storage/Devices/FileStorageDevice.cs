@@ -103,7 +103,7 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
         {
             const int flags = LinuxFiles.ReadWrite | LinuxFiles.CreateNew | LinuxFiles.CloseOnExec;
             handle = OpenHandle(LinuxFiles.OpenAt(_directory, name, flags, PrivateFile), "create", path);
-            Allocate(handle, path, lengthBytes);
+            Allocate(_space, handle, path, lengthBytes);
             return new FileStorageFile(_space, handle, name, path, lengthBytes, lengthBytes);
         }
         catch
@@ -117,6 +117,26 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
 
             throw;
         }
+    }
+
+    public IStorageFile CreateSparse(string name, long lengthBytes)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(lengthBytes);
+        var path = PathOf(name);
+        const int flags = LinuxFiles.ReadWrite | LinuxFiles.CreateNew | LinuxFiles.CloseOnExec;
+        SafeFileHandle handle;
+        while ((handle = new SafeFileHandle(LinuxFiles.OpenAt(_directory, name, flags, PrivateFile), ownsHandle: true)).IsInvalid)
+        {
+            // The directory itself may have to grow.
+            var error = FileFailures.Last;
+            if (error != LinuxError.NoSpace || !_space.TryReleaseReserve(4096)) throw FileFailures.Describe(error, "create", path);
+        }
+
+        if (LinuxFiles.SetLength(handle, lengthBytes) == 0) return new FileStorageFile(_space, handle, name, path, lengthBytes, 0);
+        var failure = FileFailures.Describe(FileFailures.Last, $"set the length of {lengthBytes} bytes of", path);
+        _ = LinuxFiles.UnlinkAt(_directory, name, 0);
+        handle.Dispose();
+        throw failure;
     }
 
     public void Delete(string name)
@@ -211,13 +231,13 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
         }
     }
 
-    private static void Allocate(SafeFileHandle handle, string path, long lengthBytes)
+    private static void Allocate(PoolSpace space, SafeFileHandle handle, string path, long lengthBytes)
     {
         if (lengthBytes == 0) return;
         while (LinuxFiles.Allocate(handle, 0, 0, lengthBytes) != 0)
         {
             var error = FileFailures.Last;
-            if (error == LinuxError.Interrupted) continue;
+            if (error == LinuxError.Interrupted || (error == LinuxError.NoSpace && space.TryReleaseReserve(lengthBytes))) continue;
 
             // A file system that cannot reserve space gives it when it is written.
             if (error == LinuxError.NotSupported && LinuxFiles.SetLength(handle, lengthBytes) == 0) return;

@@ -34,6 +34,8 @@ internal sealed unsafe class FileStorageFile : IStorageFile
 
     public long LengthBytes { get; }
 
+    public bool IsSparse => _hasHoles;
+
     public void Write(long offsetBytes, ReadOnlySpan<byte> source)
     {
         Check(offsetBytes, source.Length);
@@ -243,6 +245,7 @@ internal sealed unsafe class FileStorageFile : IStorageFile
     private void ThrowUnlessInterrupted(string action, long lengthBytes, long offsetBytes)
     {
         var error = FileFailures.Last;
+        if (error == LinuxError.NoSpace && _space.TryReleaseReserve(lengthBytes)) return;
         if (error != LinuxError.Interrupted) throw FileFailures.Describe(error, $"{action} {lengthBytes} bytes at {offsetBytes} of", _path);
     }
 

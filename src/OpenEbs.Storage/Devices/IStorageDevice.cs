@@ -21,6 +21,9 @@ public interface IStorageDevice
     /// <see cref="StorageFullException"/> when the pool cannot hold it.</summary>
     IStorageFile Create(string name, long lengthBytes);
 
+    /// <summary>The same, but space is taken only by what is written, which then may fail with <see cref="StorageFullException"/>: for what must go on when there is hardly any left.</summary>
+    IStorageFile CreateSparse(string name, long lengthBytes);
+
     void Delete(string name);
 
     /// <summary>Makes all creations and deletions so far durable.</summary>
@@ -33,6 +36,9 @@ public interface IStorageFile : IDisposable
     string Name { get; }
 
     long LengthBytes { get; }
+
+    /// <summary>Parts of it have no space on the pool yet: writing there takes some.</summary>
+    bool IsSparse { get; }
 
     /// <summary>Writes within the file's length. The buffer is not kept. Not durable until <see cref="FlushAsync"/>; seen by every later read.</summary>
     void Write(long offsetBytes, ReadOnlySpan<byte> source);

@@ -4,9 +4,12 @@ namespace OpenEbs.Storage.Devices;
 
 /// <summary>How much a pool's directory may still take: what its file system has for this user, and no more than the pool's own limit leaves. One object
 /// for a pool, shared by the devices of all its replicas; thread-safe.</summary>
-/// <remarks>The limit counts allocated bytes: all files found below the directory at the start, and from then on what the devices allocate and give back.</remarks>
+/// <remarks>A reserve keeps housekeeping going when others have filled the file system (promise P8): while that runs short, the pool holds a file of that length, which is cut when a write of
+/// a replica finds no space. It counts as free: who leaves the reserve alone is the business of the stores, which know what each write is for. The limit counts allocated bytes: all files found below the directory at the start, and from then on what the devices allocate and give back.</remarks>
 public sealed class PoolSpace
 {
+    /// <summary>With so much free nobody fills a file system between two looks.</summary>
+    private const long PlentyBytes = 4L << 30;
     private static readonly TimeSpan KeepMeasured = TimeSpan.FromMilliseconds(100);
     private readonly TimeProvider _time;
     private readonly DriveInfo _fileSystem;
@@ -15,6 +18,7 @@ public sealed class PoolSpace
     private long _usedBytes;
     private long _measuredFreeBytes;
     private long? _measuredAt;
+    private PoolReserve? _reserve;
 
     /// <param name="path">An existing directory.</param>
     /// <param name="capacityBytes">Most that the files below it may occupy; null for all that the file system has.</param>
@@ -40,13 +44,36 @@ public sealed class PoolSpace
             lock (_gate)
             {
                 var left = (_capacityBytes ?? long.MaxValue) - _usedBytes;
-                return Math.Max(0, Math.Min(left, MeasureFreeBytes()));
+                return Math.Max(0, Math.Min(left, MeasureFreeBytes() + (_reserve?.HeldBytes ?? 0)));
             }
         }
     }
 
     /// <summary>Bytes that the pool may hold in all: its limit, or the size of its file system.</summary>
     public long CapacityBytes => Math.Min(_capacityBytes ?? long.MaxValue, _fileSystem.TotalSize);
+
+    /// <summary>Sees to the reserve: to be called at intervals. Nothing is held while the file system has plenty.</summary>
+    public void KeepReserve(long bytes)
+    {
+        lock (_gate)
+        {
+            _reserve ??= new PoolReserve(Path);
+            _measuredAt = null;
+            var free = MeasureFreeBytes();
+            if (free < Math.Max(PlentyBytes, CapacityBytes / 10)) _reserve.Grow(bytes, free);
+            _measuredAt = null;
+        }
+    }
+
+    /// <summary>Gives back part of the reserve for a write that found no space; false when there is none left.</summary>
+    internal bool TryReleaseReserve(long bytes)
+    {
+        lock (_gate)
+        {
+            _measuredAt = null;
+            return _reserve?.TryRelease(bytes) ?? false;
+        }
+    }
 
     /// <summary>Throws <see cref="StorageFullException"/> when the pool's own limit has no room for <paramref name="lengthBytes"/>; else counts them as used.</summary>
     internal void Take(string forPath, long lengthBytes)
@@ -80,6 +107,8 @@ public sealed class PoolSpace
         long sum = 0;
         foreach (var file in Directory.EnumerateFiles(path, "*", new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint }))
         {
+            if (System.IO.Path.GetFileName(file) == PoolReserve.FileName) continue;
+
             // Not File.OpenHandle: it would take the file's lock for a moment, and a device that opens just then would believe itself in use.
             using var handle = new SafeFileHandle(LinuxFiles.Open(file, LinuxFiles.ReadOnly | LinuxFiles.CloseOnExec, 0), ownsHandle: true);
 

@@ -8,7 +8,7 @@ namespace OpenEbs.Storage.Maps;
 
 /// <summary>The files that hold map pages: "map-" and a number in hexadecimal, 1,024 pages each. Page n (from 1) is at ((n - 1) mod 1,024) x 4,096 of file (n - 1) / 1,024.
 /// Which pages are free is not stored: it follows from the tree.</summary>
-internal sealed class MapPages(IStorageDevice device) : IDisposable
+internal sealed class MapPages(IStorageDevice device, long reserveBytes) : IDisposable
 {
     public const int PagesPerFile = 1024;
     private const string Prefix = "map-";
@@ -98,7 +98,16 @@ internal sealed class MapPages(IStorageDevice device) : IDisposable
     {
         var number = Allocate();
         var (file, slot) = Locate(number);
-        _files[file]!.Write((long)slot * FormatTags.PageBytes, page);
+        try
+        {
+            _files[file]!.Write((long)slot * FormatTags.PageBytes, page);
+        }
+        catch (StorageFullException)
+        {
+            Free(number);
+            throw;
+        }
+
         _unflushed.Add(file);
         return new PagePointer(number, Crc32C.Compute(page), maxSeq);
     }
@@ -125,7 +134,8 @@ internal sealed class MapPages(IStorageDevice device) : IDisposable
             if (file >= _used.Count || _files[file] is null)
             {
                 Reserve(file);
-                _files[file] = device.Create($"{Prefix}{file:x8}", (long)PagesPerFile * FormatTags.PageBytes);
+                var (name, lengthBytes) = ($"{Prefix}{file:x8}", (long)PagesPerFile * FormatTags.PageBytes);
+                _files[file] = device.FreeBytes < reserveBytes + lengthBytes ? device.CreateSparse(name, lengthBytes) : device.Create(name, lengthBytes);
                 FreePages += PagesPerFile;
             }
 

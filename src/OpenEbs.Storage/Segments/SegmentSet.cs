@@ -87,7 +87,7 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
 
     public void AddFree(uint slot)
     {
-        if (_files[slot].LengthBytes == SegmentBytes) _free.Push(slot);
+        if (_files[slot].LengthBytes == SegmentBytes && !_files[slot].IsSparse) _free.Push(slot);
         else Delete(slot);
     }
 
@@ -110,14 +110,25 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
     /// <summary>Begins a segment, in a free file or a new one; seals the current one.</summary>
     /// <param name="startLsn">Of its first record.</param>
     /// <param name="revision">Of the superblock on media.</param>
-    public Segment Begin(ulong startLsn, ulong revision)
+    /// <param name="sparse">A new file takes only as much space as is written to it.</param>
+    public Segment Begin(ulong startLsn, ulong revision, bool sparse)
     {
-        var slot = _free.TryPop(out var recycled) ? recycled : CreateFile();
-        var number = NextNumber++;
+        var slot = _free.TryPop(out var recycled) ? recycled : CreateFile(sparse);
+        var number = NextNumber;
         var file = _files[slot];
         Span<byte> page = stackalloc byte[FormatTags.PageBytes];
         new SegmentHeader(number, SegmentBytes, startLsn, replicaTag, revision).Write(page);
-        file.Write(0, page);
+        try
+        {
+            file.Write(0, page);
+        }
+        catch (StorageFullException)
+        {
+            Delete(slot);
+            throw;
+        }
+
+        NextNumber++;
         if (Current is not null) Current.IsSealed = true;
         Current = new Segment(number, slot, file, startLsn, revision) { IsDirty = true, IsCached = true };
         _segments.Add(number, Current);
@@ -134,7 +145,7 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
     public void Free(Segment segment, int keepFree)
     {
         _segments.Remove(segment.Number);
-        if (_free.Count < keepFree) _free.Push(segment.Slot);
+        if (_free.Count < keepFree && !segment.File.IsSparse) _free.Push(segment.Slot);
         else Delete(segment.Slot);
     }
 
@@ -215,10 +226,11 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
         return new SegmentHeader(home.SegmentNumber, SegmentBytes, first.Lsn, replicaTag, home.SegmentRevision);
     }
 
-    private uint CreateFile()
+    private uint CreateFile(bool sparse = false)
     {
         var slot = _nextSlot;
-        _files[slot] = device.Create($"{Prefix}{slot:x8}", SegmentBytes);
+        var name = $"{Prefix}{slot:x8}";
+        _files[slot] = sparse ? device.CreateSparse(name, SegmentBytes) : device.Create(name, SegmentBytes);
         _nextSlot++;
         IsDirectoryDirty = true;
         return slot;

@@ -1,3 +1,4 @@
+using OpenEbs.Storage.Devices;
 using OpenEbs.Storage.Formats;
 using OpenEbs.Storage.Maps;
 using OpenEbs.Storage.Segments;
@@ -62,21 +63,38 @@ internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
         var captured = _captured!;
         for (var i = 0; i < PagesPerStep; i++)
         {
-            if (captured.Unwritten.MoveNext())
+            // One that found no space is the next again: passed over it would be missing from the checkpoint, and its data from the volume.
+            if (captured.Next is not null || captured.Unwritten.MoveNext())
             {
-                state.Pages.Write(captured.Unwritten.Current);
+                captured.Next ??= captured.Unwritten.Current;
+                state.Pages.Write(captured.Next);
+                captured.Next = null;
                 continue;
             }
 
-            var tablePages = new List<ulong>();
-            var table = SegmentSet.WriteTable(captured.Table, state.Pages, tablePages);
-            captured.TablePages = tablePages;
+            var table = WriteTable(captured);
             captured.Superblock = captured.Superblock with { Root = captured.Root.Pointer, SegmentTable = table };
             if (state.Segments.IsDirectoryDirty || state.Pages.FileBytes > 0) await state.Device.SyncDirectoryAsync();
             await state.Pages.FlushAsync();
             await flush();
             captured.Phase = CheckpointPhase.Written;
             return;
+        }
+    }
+
+    private PagePointer WriteTable(Captured captured)
+    {
+        var written = new List<ulong>();
+        try
+        {
+            var table = SegmentSet.WriteTable(captured.Table, state.Pages, written);
+            captured.TablePages = written;
+            return table;
+        }
+        catch (StorageFullException)
+        {
+            foreach (var page in written) state.Pages.Free(page);
+            throw;
         }
     }
 
@@ -133,6 +151,9 @@ internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
         public List<uint> Dead { get; } = dead;
 
         public IEnumerator<MapNode> Unwritten { get; } = unwritten;
+
+        /// <summary>The node that is being written.</summary>
+        public MapNode? Next { get; set; }
 
         public int Resets { get; } = resets;
 

@@ -9,6 +9,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
 {
     private const int MaxBlocksPerStep = 64;
     private const int HeadersPerStep = 64;
+    private const double PressedThreshold = 1.1;
     private readonly List<(long Block, ExtentEntry Entry)> _live = [];
 
     // A record of them, with its header, has to fit into a segment.
@@ -31,7 +32,8 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         var segments = state.Segments;
         var used = (long)(segments.Count - deadSegments) * segments.SegmentBytes;
         var live = segments.LiveBlocks * FormatTags.PageBytes;
-        var threshold = state.Device.FreeBytes < 2 * state.Options.ReserveBytes ? 1.15 : state.Options.CompactionThreshold;
+        if (state.IsPressed) return used > (live * PressedThreshold) + segments.SegmentBytes;
+        var threshold = state.Options.CompactionThreshold;
         return used > (live * threshold) + ((long)state.Options.CompactionSlackSegments * segments.SegmentBytes);
     }
 

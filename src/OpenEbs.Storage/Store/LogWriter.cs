@@ -66,11 +66,11 @@ internal sealed class LogWriter(StoreState state)
         return place;
     }
 
-    /// <summary>Room for data without new files, plus what new files may take.</summary>
+    /// <summary>Room for data without new files, plus what new files may take. What is left of a sparse segment is none: it has yet to be found.</summary>
     public long WritableBytes()
     {
         var segments = state.Segments;
-        var current = segments.Current is { } segment ? segments.SegmentBytes - segment.WriteOffset : 0;
+        var current = segments.Current is { File.IsSparse: false } segment ? segments.SegmentBytes - segment.WriteOffset : 0;
         var ahead = (long)segments.FreeCount * (segments.SegmentBytes - FormatTags.PageBytes);
         return current + ahead + Math.Max(0, state.Device.FreeBytes - state.Options.ReserveBytes) / segments.SegmentBytes * segments.SegmentBytes;
     }
@@ -103,9 +103,14 @@ internal sealed class LogWriter(StoreState state)
         var segments = state.Segments;
         if (totalBytes > segments.SegmentBytes - FormatTags.PageBytes)
             throw new ArgumentException($"A record of {totalBytes} bytes does not fit into a segment of {segments.SegmentBytes}.", nameof(totalBytes));
-        if (segments.Current is { } current && current.WriteOffset + totalBytes <= segments.SegmentBytes) return current;
-        if (segments.FreeCount == 0 && !mayUseReserve && state.Device.FreeBytes < state.Options.ReserveBytes + segments.SegmentBytes)
+        var fits = segments.Current is { } current && current.WriteOffset + totalBytes <= segments.SegmentBytes;
+        if (fits && (mayUseReserve || !segments.Current!.File.IsSparse)) return segments.Current!;
+        var needed = fits ? totalBytes : segments.FreeCount > 0 ? 0 : segments.SegmentBytes;
+        var isTight = needed > 0 && state.Device.FreeBytes < state.Options.ReserveBytes + needed;
+        if (isTight && !mayUseReserve)
             throw new StorageFullException($"{state.Device.Path}: the pool has {state.Device.FreeBytes} bytes left, {state.Options.ReserveBytes} of them reserved; free space or enlarge the pool.");
-        return segments.Begin(state.NextLsn, state.Superblock.Revision);
+
+        // Of the reserve a segment takes only what is written: all replicas of a full pool may need one, as each does that was opened anew.
+        return fits ? segments.Current! : segments.Begin(state.NextLsn, state.Superblock.Revision, isTight);
     }
 }

@@ -3,11 +3,25 @@ namespace OpenEbs.Storage.Store;
 /// <summary>What a store does beside its appends: checkpoints, segments ahead of need, compaction; which of them is due, one bounded step at a time.</summary>
 internal sealed class Maintenance(StoreState state, Compaction compaction, LogFlusher flusher)
 {
-    private const int KeepFreeSegments = 2;
+    private const int MostFreeSegments = 2;
+    private const int UrgentBytes = 64 << 10;
     private readonly Checkpoints _checkpoints = new(state, flusher.FlushAsync);
     private readonly SegmentsAhead _ahead = new(state);
     private bool _superblockStale;
     private LogPosition _restedAt;
+
+    /// <summary>The next segment would be of the last of the pool's space, though some could be given back.</summary>
+    public bool IsUrgent
+    {
+        get
+        {
+            var segments = state.Segments;
+            if (segments.FreeCount > 0 || (segments.Current is { } current && segments.SegmentBytes - current.WriteOffset > UrgentBytes)) return false;
+            if (state.Device.FreeBytes >= state.Options.ReserveBytes + segments.SegmentBytes) return false;
+            var dead = compaction.DeadSegments;
+            return dead > 0 || compaction.IsNeeded(dead);
+        }
+    }
 
     /// <summary>A caller had the store flushed.</summary>
     public void NoteFlush() => _ahead.NoteFlush();
@@ -27,7 +41,7 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
                 await _checkpoints.WriteSomeAsync();
                 return true;
             case CheckpointPhase.Written when _checkpoints.CanInstall:
-                await _checkpoints.InstallAsync(KeepFreeSegments);
+                await _checkpoints.InstallAsync(KeptFreeSegments);
                 _superblockStale = false;
                 return true;
             case CheckpointPhase.None when NeedsCheckpoint():
@@ -42,6 +56,7 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
             return true;
         }
 
+        if (state.IsPressed && state.Segments.DeleteFree()) return true;
         if (await _ahead.StepAsync()) return true;
         if (compaction.IsNeeded(compaction.DeadSegments) && await compaction.StepAsync()) return true;
         state.Map.Trim();
@@ -53,7 +68,7 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
     {
         if (_checkpoints.Phase == CheckpointPhase.None && state.LogBytes > 0 && (state.CommitSeq >= state.Last.Seq || state.Consistency == ReplicaConsistency.Rebuilding)) await CaptureAsync();
         while (_checkpoints.Phase == CheckpointPhase.Writing) await _checkpoints.WriteSomeAsync();
-        if (_checkpoints.CanInstall) await _checkpoints.InstallAsync(KeepFreeSegments);
+        if (_checkpoints.CanInstall) await _checkpoints.InstallAsync(KeptFreeSegments);
     }
 
     /// <summary>Nothing was written since the last look: what can be given back is given back, however little.</summary>
@@ -66,12 +81,15 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
         return true;
     }
 
+    /// <summary>A file that is kept spares the next segment its preparation; a pool that runs short needs the space more.</summary>
+    private int KeptFreeSegments => state.IsPressed ? 0 : MostFreeSegments;
+
     private bool NeedsCheckpoint()
     {
         if (state.LogBytes == 0) return false;
         var options = state.Options;
         return state.LogBytes >= options.CheckpointLogBytes || state.Map.DirtyLeaves >= options.MaxDirtyLeaves || compaction.DeadSegments >= options.CompactionSlackSegments
-            || state.Device.FreeBytes < 2 * options.ReserveBytes && compaction.DeadSegments > 0;
+            || (state.IsPressed && compaction.DeadSegments > 0);
     }
 
     private async ValueTask CaptureAsync()

@@ -107,15 +107,15 @@ public sealed partial class ReplicaStore : IReplicaStore
 
     public async ValueTask AppendAsync(StoreBatch batch)
     {
-        // Writes that outrun compaction pay for it, so that the space a replica occupies stays bounded.
-        if (_compaction.IsBehind()) await MaintainAsync();
+        // Writes that outrun compaction pay for it, so that the space a replica occupies stays bounded; and those that would take the last of it.
+        if (_compaction.IsBehind() || _maintenance.IsUrgent) await HelpAsync();
         await _state.MutationTurn.EnterAsync();
         try
         {
             if (batch.FirstSeq != _state.Last.Seq + 1) throw new ArgumentOutOfRangeException(nameof(batch), batch.FirstSeq, $"The next seq is {_state.Last.Seq + 1}.");
             if (batch.Epoch < _state.Last.Epoch) throw new ArgumentOutOfRangeException(nameof(batch), batch.Epoch, $"The log is at epoch {_state.Last.Epoch} already.");
             if (batch.Operations.IsEmpty) throw new ArgumentException("A batch has at least one operation.", nameof(batch));
-            var place = _log.Append(RecordKind.Batch, new LogPosition(batch.Epoch, batch.FirstSeq), 0, batch.Operations.Span, default, mayUseReserve: !LogWriter.HasData(batch.Operations.Span));
+            var place = _log.Append(RecordKind.Batch, new LogPosition(batch.Epoch, batch.FirstSeq), 0, batch.Operations.Span, default, mayUseReserve: batch.MayUseReserve || !LogWriter.HasData(batch.Operations.Span));
             var offset = place.DataOffset;
             for (var i = 0; i < batch.Operations.Length; i++) offset += await ApplyAsync(batch.Operations.Span[i], place.Segment.Number, offset, batch.FirstSeq + i);
             _state.Last = new LogPosition(batch.Epoch, batch.LastSeq);
@@ -292,6 +292,18 @@ public sealed partial class ReplicaStore : IReplicaStore
         _closed = true;
         _state.Dispose();
         return ValueTask.CompletedTask;
+    }
+
+    private async ValueTask HelpAsync()
+    {
+        try
+        {
+            await MaintainAsync();
+        }
+        catch (StorageFullException)
+        {
+            // Whether there is room for what is to be written shows when it is.
+        }
     }
 
     private async ValueTask<uint> ApplyAsync(StoreOperation operation, uint segment, uint offset, long seq)

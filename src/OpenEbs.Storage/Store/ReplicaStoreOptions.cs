@@ -27,6 +27,9 @@ public sealed record ReplicaStoreOptions
     /// <summary>Bytes of the pool that data writes leave free, so that unmaps, checkpoints, compaction and rebuild marks still work when the pool is full.</summary>
     public long ReserveBytes { get; init; } = 64L << 20;
 
+    /// <summary>Less than so many free bytes on the pool make the store give back whatever it can, at once; it does so below twice <see cref="ReserveBytes"/> in any case.</summary>
+    public long PressureBytes { get; init; }
+
     /// <summary>Segments may occupy so many times the live data (plus <see cref="CompactionSlackSegments"/>) before the sparsest are compacted.</summary>
     public double CompactionThreshold { get; init; } = 1.8;
 

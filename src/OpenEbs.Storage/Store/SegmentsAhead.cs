@@ -21,7 +21,7 @@ internal sealed class SegmentsAhead(StoreState state)
         if (_resets != state.Resets) _next = null;
         if (_next is null)
         {
-            if (_flushes < FlushesThatMatter || state.Segments.FreeCount > 0 || state.Device.FreeBytes < (2 * state.Options.ReserveBytes) + (2L * state.Segments.SegmentBytes)) return false;
+            if (_flushes < FlushesThatMatter || state.Segments.FreeCount > 0 || state.IsPressed || state.Device.FreeBytes < (2 * state.Options.ReserveBytes) + (2L * state.Segments.SegmentBytes)) return false;
             _next = state.Segments.CreateUnused();
             _written = FormatTags.PageBytes;
             _flushes = 0;

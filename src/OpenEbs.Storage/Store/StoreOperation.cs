@@ -32,5 +32,8 @@ public readonly record struct StoreOperation(
 /// <param name="Operations">At least one.</param>
 public readonly record struct StoreBatch(long Epoch, long FirstSeq, ReadOnlyMemory<StoreOperation> Operations)
 {
+    /// <summary>The operations have their place in the volume's order, and room was found for them when they got it: they may use the space that is kept for housekeeping rather than fail.</summary>
+    public bool MayUseReserve { get; init; }
+
     public long LastSeq => FirstSeq + Operations.Length - 1;
 }

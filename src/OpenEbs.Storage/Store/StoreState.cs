@@ -19,7 +19,7 @@ internal sealed class StoreState : IDisposable
         Options = options;
         Superblock = superblock;
         ReplicaTag = TagOf(options.ReplicaId);
-        Pages = new MapPages(device);
+        Pages = new MapPages(device, options.ReserveBytes);
         Map = new ExtentMap(Pages, options.MaxCachedLeaves);
         Segments = new SegmentSet(device, superblock.SegmentBytes, ReplicaTag);
         _superblockFile = superblockFile;
@@ -74,6 +74,9 @@ internal sealed class StoreState : IDisposable
 
     /// <inheritdoc cref="IReplicaStore.IsReadElsewhere"/>
     public bool IsReadElsewhere { get; set; }
+
+    /// <summary>The pool runs short of space: whatever can be given back is.</summary>
+    public bool IsPressed => Device.FreeBytes < Math.Max(2 * Options.ReserveBytes, Options.PressureBytes);
 
     /// <summary>Log written since the installed checkpoint was captured.</summary>
     public long LogBytes { get; set; }

@@ -25,6 +25,8 @@ public static class AllBreakages
         new() { Name = "torn-write", Breaks = [Promise.WritesAreAtomic, Promise.PrefixAfterPowerLoss], WrapStore = store => new TearingStore(store) },
         new() { Name = "skip-checksum", Favours = [FaultKind.BitRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UncheckedStore(store) },
         new() { Name = "skip-repair", Favours = [FaultKind.BitRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UnrepairedStore(store) },
+        new() { Name = "stay-full", Favours = [FaultKind.FullPool], Breaks = [Promise.FullPoolsHarmNothing], CoordinatorFaults = new CoordinatorFaults { StayFull = true } },
+        new() { Name = "fail-when-full", Favours = [FaultKind.FullPool], Breaks = [Promise.FullPoolsHarmNothing, Promise.FaultsAreInvisible], WrapStore = store => new FailingWhenFullStore(store) },
     ];
 
     /// <summary>The unbroken system under the same favoured faults: must keep every promise, or the breakages prove nothing.</summary>

@@ -99,3 +99,21 @@ internal sealed class UnrepairedStore(IReplicaStore store) : StoreWrapper(store)
 {
     public override ValueTask RepairAsync(long block, int blockCount, ReadOnlyMemory<byte> data, ReadOnlyMemory<uint> checksums) => ValueTask.CompletedTask;
 }
+
+/// <summary>Takes a lack of space for a failure of the disk.</summary>
+internal sealed class FailingWhenFullStore(IReplicaStore store) : StoreWrapper(store)
+{
+    public override StoreStatus Status => Store.Status with { WritableBytes = 1L << 30 };
+
+    public override async ValueTask AppendAsync(StoreBatch batch)
+    {
+        try
+        {
+            await Store.AppendAsync(batch with { MayUseReserve = false });
+        }
+        catch (Storage.Devices.StorageFullException e)
+        {
+            throw new IOException(e.Message);
+        }
+    }
+}

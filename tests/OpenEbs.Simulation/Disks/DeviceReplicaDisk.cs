@@ -11,6 +11,7 @@ namespace OpenEbs.Simulation.Disks;
 internal sealed class DeviceReplicaDisk : IReplicaDisk
 {
     private const int PageBytes = 4096;
+    private const long CapacityBytes = 1L << 30;
     private readonly string _replica;
     private readonly SeededRandom _random;
     private readonly TimeProvider _time;
@@ -48,7 +49,7 @@ internal sealed class DeviceReplicaDisk : IReplicaDisk
         {
             Seed = random.Next(int.MaxValue),
             Path = $"/{replica}",
-            CapacityBytes = 1L << 30,
+            CapacityBytes = CapacityBytes,
             Time = time,
             MaxFlushLatency = TimeSpan.FromMilliseconds(random.Pick<double>([0.2, 2, 20])),
             MaxReadLatency = random.Chance(0.4) ? TimeSpan.FromMilliseconds(random.Pick<double>([0.5, 5, 20])) : TimeSpan.Zero,
@@ -62,6 +63,17 @@ internal sealed class DeviceReplicaDisk : IReplicaDisk
         IStorageDevice device = new SlowStorageDevice(_device, () => Slowness > TimeSpan.Zero ? Task.Delay(Slowness * _random.NextDouble(), _time) : null);
         return await ReplicaStore.OpenAsync(device, _options with { BootId = bootId, CreateIfAbsent = create }, _time, _logger);
     }
+
+    public long RoomBytes => _device.FreeBytes - _options.ReserveBytes;
+
+    public bool Fill(long leftBytes)
+    {
+        // What is left of the reserve stays: it is space that is held by the pool itself.
+        _device.CapacityBytes = _device.UsedBytes + Math.Min(_device.FreeBytes, _options.ReserveBytes + leftBytes);
+        return true;
+    }
+
+    public void Relieve() => _device.CapacityBytes = CapacityBytes;
 
     public void Kill() => _device = _device.Crash(CrashKind.ProcessKill);
 

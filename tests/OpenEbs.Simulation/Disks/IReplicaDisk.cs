@@ -20,6 +20,15 @@ public interface IReplicaDisk
     /// <summary>Undoes <see cref="Rot"/>, if nothing has been written there since.</summary>
     void Unrot(long block);
 
+    /// <summary>Bytes that writes may still take, beside the reserve.</summary>
+    long RoomBytes { get; }
+
+    /// <summary>Others on the pool take all but so much of what writes may still take; they cannot take what is reserved. False when this disk never fills up.</summary>
+    bool Fill(long leftBytes);
+
+    /// <summary>What others took is free again.</summary>
+    void Relieve();
+
     /// <summary>Flushes take so much longer.</summary>
     TimeSpan Slowness { get; set; }
 }

@@ -48,6 +48,14 @@ public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time, Fu
 
     public bool Rot(long block) => stampsOf(block).AsSpan().ContainsAnyExcept(0) && _rotten.Add(block);
 
+    public long RoomBytes => long.MaxValue;
+
+    public bool Fill(long leftBytes) => false;
+
+    public void Relieve()
+    {
+    }
+
     public void Unrot(long block) => _rotten.Remove(block);
 
     private Task DelayAsync() => Task.Delay(random.Between(TimeSpan.FromMilliseconds(0.1), TimeSpan.FromMilliseconds(2)) + Slowness * random.NextDouble(), time);

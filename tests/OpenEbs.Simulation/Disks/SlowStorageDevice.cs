@@ -15,6 +15,8 @@ internal sealed class SlowStorageDevice(IStorageDevice device, Func<Task?> delay
 
     public IStorageFile Create(string name, long lengthBytes) => new SlowFile(device.Create(name, lengthBytes), delay);
 
+    public IStorageFile CreateSparse(string name, long lengthBytes) => new SlowFile(device.CreateSparse(name, lengthBytes), delay);
+
     public void Delete(string name) => device.Delete(name);
 
     public async ValueTask SyncDirectoryAsync()
@@ -28,6 +30,8 @@ internal sealed class SlowStorageDevice(IStorageDevice device, Func<Task?> delay
         public string Name => file.Name;
 
         public long LengthBytes => file.LengthBytes;
+
+        public bool IsSparse => file.IsSparse;
 
         public void Write(long offsetBytes, ReadOnlySpan<byte> source) => file.Write(offsetBytes, source);
 

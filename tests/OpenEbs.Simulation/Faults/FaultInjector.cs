@@ -12,6 +12,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
 {
     private static readonly TimeSpan LongestBout = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan LongestFault = TimeSpan.FromSeconds(10);
+    private const long PlentyBytes = 64 << 20;
     private readonly Dictionary<string, long> _counts = [];
     private bool _stopped;
     private int _pools;
@@ -68,6 +69,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
         }
 
         RecoverMedia();
+        if (world.Settings.PoolsFill) Relieve(world.Replicas);
     }
 
     /// <summary>A block that rotted on a replica which was then alone in sync is lost, as the design allows, and nothing can be rebuilt from that replica: the simulated operator gets it
@@ -162,6 +164,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
                 world.Network.Congest(replica.Host.Number);
                 Later(length, () => world.Network.Relieve(replica.Host.Number));
                 return true;
+            case FaultKind.FullPool: return FillPools(replica, length);
             case FaultKind.AddReplica: return AddReplica(host);
             case FaultKind.RemoveReplica: return RemoveReplica(replica);
             default:
@@ -189,6 +192,22 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
             await volume.ForgetReplicaAsync(replica.Id);
         });
         return true;
+    }
+
+    /// <summary>One pool, or all of them, as tenants come and go.</summary>
+    private bool FillPools(ReplicaHost replica, TimeSpan length)
+    {
+        var filled = (random.Chance(0.4) ? world.Replicas.ToArray() : [replica]).Where(one => one.Disk.RoomBytes > PlentyBytes).ToArray();
+        var done = false;
+        foreach (var one in filled) done |= one.Disk.Fill(random.Pick<long>([0, 0, 1 << 20, 4 << 20, 10 << 20]));
+        if (done) Later(length < LongestFault ? length : LongestFault, () => Relieve(filled));
+        return done;
+    }
+
+    private void Relieve(IEnumerable<ReplicaHost> replicas)
+    {
+        foreach (var replica in replicas) replica.Disk.Relieve();
+        world.RelievedAt = world.History.NextMoment();
     }
 
     private bool KillReplica(ReplicaHost replica, TimeSpan length)

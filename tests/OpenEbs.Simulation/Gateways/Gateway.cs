@@ -183,6 +183,13 @@ internal sealed class Gateway(World world, int number, bool retries)
                 return CommandOutcome.Unknown;
             case VolumeIoStatus.MediumError when world.AllowsMediumError(command):
                 return command.Changes ? CommandOutcome.Unknown : CommandOutcome.Failed;
+            case VolumeIoStatus.NoSpace when world.AllowsNoSpace(command):
+                world.RefusedForSpaceCount++;
+
+                // An earlier try may have taken effect.
+                return command.Attempts.Count > 1 ? CommandOutcome.Unknown : CommandOutcome.Failed;
+            case VolumeIoStatus.NoSpace:
+                throw new PromiseBrokenException(Promise.FullPoolsHarmNothing, $"{command} found no space, though it needs none or there is plenty.");
             default:
                 throw new PromiseBrokenException(Promise.FaultsAreInvisible, $"{command} ended as {answer.Result.Status}: {answer.Result.Detail}");
         }

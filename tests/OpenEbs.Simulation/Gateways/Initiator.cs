@@ -75,6 +75,7 @@ internal sealed class Initiator(World world, Gateway gateway, SeededRandom rando
             18 => 1 + random.Next(1024),
             _ => 2048,
         };
+        if (settings.OnlySpaceRunsOut && random.Chance(0.3)) count = 512 + random.Next(1537);
         count = Math.Max(unit, count / unit * unit);
         if (random.Chance(0.75)) count = Math.Min(count, (int)settings.HotSectors);
         var space = random.Chance(0.8) && count <= settings.HotSectors ? settings.HotSectors : settings.SectorCount;

@@ -22,6 +22,9 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
 
     public VolumeOrder Order => order;
 
+    /// <summary>Nothing but a lack of space goes wrong.</summary>
+    public bool OnlySpaceRunsOut { get; init; }
+
     public int LossCount => _losses.Count;
 
     public IEnumerable<ReplicaLedger> Ledgers => _ledgers.Values;
@@ -72,6 +75,7 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
             RequireHas(entry, _maxAcked, record.Epoch, "joins the in-sync set");
         }
 
+        RequireKeptInSync(record);
         _record = record;
         _records.Add((NextMoment(), record));
     }
@@ -133,6 +137,17 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
         var ledger = Ledger(entry.Id);
         if (ledger.Consistency == ReplicaConsistency.Prefix && (order.Contains(ledger.Highest, position) || WasLost(position, epoch))) return;
         throw new PromiseBrokenException(Promise.AcknowledgedIsReplicated, $"replica {entry.Id} {what} but lacks {position}: its log ends at {ledger.Highest}, it is {ledger.Consistency}.");
+    }
+
+    /// <summary>P8: a full pool takes no replica out of the in-sync set.</summary>
+    private void RequireKeptInSync(VolumeRecord record)
+    {
+        foreach (var entry in record.Replicas.Where(entry => entry.Standing != ReplicaStanding.InSync))
+        {
+            if (_record?.Find(entry.Id) is not { Standing: ReplicaStanding.InSync }) continue;
+            if (OnlySpaceRunsOut || entry.Reason.StartsWith("its pool is full", StringComparison.Ordinal))
+                throw new PromiseBrokenException(Promise.FullPoolsHarmNothing, $"replica {entry.Id} left the in-sync set: {entry.Reason}");
+        }
     }
 
     private bool WasLost(LogPosition position, long epoch) => _losses.Any(loss => loss.Epoch > position.Epoch && loss.Epoch <= epoch);

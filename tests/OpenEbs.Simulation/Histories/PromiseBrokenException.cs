@@ -10,6 +10,7 @@ public enum Promise
     WritesAreAtomic = 5,
     BadBlocksAreHidden = 6,
     FaultsAreInvisible = 7,
+    FullPoolsHarmNothing = 8,
 
     /// <summary>Every rented buffer is returned.</summary>
     BuffersAreReturned = 101,

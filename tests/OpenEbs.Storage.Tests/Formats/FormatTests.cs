@@ -132,7 +132,7 @@ public sealed class FormatTests
     public async Task SegmentTable_HasItsBytes()
     {
         var device = new SimulatedStorageDevice();
-        using var pages = new MapPages(device);
+        using var pages = new MapPages(device, 0);
         var written = new List<ulong>();
         var table = Enumerable.Range(1, 340).Select(i => ((uint)i, (uint)(i * 2), i * 3)).ToList();
         var first = SegmentSet.WriteTable(table, pages, written);

@@ -13,7 +13,7 @@ public sealed class ExtentMapTests
     [Fact]
     public async Task Leaves_ReadOrChangedAgainAndAgain_StayWithinTheCache()
     {
-        using var pages = new MapPages(new SimulatedStorageDevice(new SimulatedStorageOptions { Seed = 1 }));
+        using var pages = new MapPages(new SimulatedStorageDevice(new SimulatedStorageOptions { Seed = 1 }), 0);
         var map = new ExtentMap(pages, MaxCachedLeaves);
         var random = new Random(1);
         for (var generation = 1; generation <= 5; generation++)

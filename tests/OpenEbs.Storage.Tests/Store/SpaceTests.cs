@@ -155,6 +155,66 @@ public sealed class SpaceTests(ITestOutputHelper output)
         Assert.InRange(refused, 0, 5);
     }
 
+    /// <summary>A checkpoint whose pages find no space goes on where it was: none of them may be missing from it, for their data would read as zeros after the next opening.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task CheckpointOnADeviceWithoutAnySpace_IsWholeOnceThereIsSome(int seed)
+    {
+        var host = new SimulatedStoreHost(new SimulatedStorageOptions { Seed = seed, CapacityBytes = 40 << 20 }, Options);
+        var store = await host.OpenAsync();
+        for (var i = 0; i < 64; i++) await AppendAsync(store, i * 256, 8);
+        store.SetCommit(await store.FlushAsync());
+        var capacity = host.Device.CapacityBytes;
+        var (refused, steps, random) = (0, 0, new Random(seed));
+        host.Device.CapacityBytes = host.Device.UsedBytes;
+        for (var goesOn = true; goesOn && steps < 2000; steps++)
+        {
+            try
+            {
+                goesOn = await store.MaintainAsync();
+            }
+            catch (StorageFullException)
+            {
+                // One page at a time, so that it stops in the middle, again and again.
+                refused++;
+                host.Device.CapacityBytes = host.Device.UsedBytes + (4096 * random.Next(1, 3));
+            }
+        }
+
+        Assert.True(refused > 3, $"the checkpoint found space at once ({refused} times it did not, {steps} steps)");
+        host.Device.CapacityBytes = capacity;
+        host.Crash(CrashKind.ProcessKill);
+        store = await host.OpenAsync();
+        var data = new byte[8 * 4096];
+        for (var i = 0; i < 64; i++)
+        {
+            await store.ReadAsync(i * 256, 8, data);
+            Assert.Equal((8 * i) + 1L | 2, TestBlocks.StampOf(data.AsSpan(0, 4096)));
+        }
+    }
+
+    /// <summary>Operations that have their place in the order are taken out of the reserve, page by page: opening anew on a full device costs no segment each time.</summary>
+    [Fact]
+    public async Task FullDevice_IsOpenedAgainAndAgain_OutOfTheReserve()
+    {
+        var host = new SimulatedStoreHost(new SimulatedStorageOptions { Seed = 1, CapacityBytes = 40 << 20 }, Options with { ReserveBytes = 1 << 20 });
+        var store = await host.OpenAsync();
+        await FillAsync(store);
+        for (var i = 0; i < 20; i++)
+        {
+            host.Crash(CrashKind.ProcessKill);
+            store = await host.OpenAsync();
+            await store.AppendAsync(new StoreBatch(Math.Max(1, store.FenceEpoch), store.Last.Seq + 1, new[] { TestBlocks.Write(i, [_stamp++ | 2]) }) { MayUseReserve = true });
+            store.SetCommit(await store.FlushAsync());
+        }
+
+        Assert.InRange(store.WritableBytes, 0, SegmentBytes);
+        Assert.InRange(host.Device.FreeBytes, 1, 1 << 20);
+    }
+
     /// <summary>Writes until the device is full; how many blocks fitted.</summary>
     private async Task<int> FillAsync(IReplicaStore store)
     {

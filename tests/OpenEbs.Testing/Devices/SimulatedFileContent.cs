@@ -10,13 +10,14 @@ internal sealed class SimulatedFileContent
     private readonly bool[] _allocated;
     private readonly List<PendingWrite> _pending = [];
 
-    public SimulatedFileContent(long lengthBytes)
+    public SimulatedFileContent(long lengthBytes, bool isSparse = false)
     {
         LengthBytes = lengthBytes;
         var pages = checked((int)((lengthBytes + PageBytes - 1) / PageBytes));
         _cached = new byte[pages][];
         _durable = new byte[pages][];
         _allocated = new bool[pages];
+        if (isSparse) return;
         Array.Fill(_allocated, true);
         AllocatedBytes = (long)pages * PageBytes;
     }

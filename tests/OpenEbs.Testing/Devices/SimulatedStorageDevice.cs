@@ -79,6 +79,16 @@ public sealed class SimulatedStorageDevice : IStorageDevice
         return new SimulatedStorageFile(this, _media, name, content);
     }
 
+    public IStorageFile CreateSparse(string name, long lengthBytes)
+    {
+        ThrowIfDead();
+        if (_media.Files.ContainsKey(name)) throw new IOException($"{Path}/{name} exists already.");
+        var content = new SimulatedFileContent(lengthBytes, isSparse: true);
+        _media.Files.Add(name, content);
+        _media.Directory.Add(new DirectoryChange(_media.CountOperation(), name, content));
+        return new SimulatedStorageFile(this, _media, name, content);
+    }
+
     public void Delete(string name)
     {
         ThrowIfDead();

@@ -11,6 +11,8 @@ internal sealed class SimulatedStorageFile(SimulatedStorageDevice device, Simula
 
     public long LengthBytes => content.LengthBytes;
 
+    public bool IsSparse => content.AllocatedBytes < content.LengthBytes;
+
     public void Write(long offsetBytes, ReadOnlySpan<byte> source)
     {
         Check(offsetBytes, source.Length);
