@@ -29,4 +29,6 @@ public sealed record PoolView
 
     /// <summary>Sizes of the volumes that have a replica on it.</summary>
     [Id(12)] public long PlacedBytes { get; init; }
+
+    [Id(13)] public PoolFullness Fullness { get; init; }
 }

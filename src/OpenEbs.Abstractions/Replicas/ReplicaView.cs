@@ -32,4 +32,7 @@ public sealed record ReplicaView
 
     /// <summary>Why it is not in sync, for people; empty when it is.</summary>
     [Id(8)] public string Reason { get; init; } = "";
+
+    /// <summary>Bytes of writes that its pool still takes, as it said last; null when nobody asked it yet.</summary>
+    [Id(9)] public long? WritableBytes { get; init; }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using OpenEbs.Cli.Api;
 using OpenEbs.Cli.Output;
+using OpenEbs.Pools;
 using OpenEbs.Rest;
 using OpenEbs.Units;
 using Spectre.Console;
@@ -60,22 +61,30 @@ internal static class ClusterCommands
 
     public static Table ReplicaTable(IReadOnlyList<ReplicaResource> replicas)
     {
-        var table = ResultWriter.Columns("REPLICA", "VOLUME", "POOL", "NODE", "STATE", ">SEQ", ">LAG", ">USED", "REASON");
-        foreach (var r in replicas) table.Add(r.Id, r.Volume, r.Pool, r.Node, ResultWriter.State(r.State.ToString()), r.Seq, r.Lag, ByteSize.Format(r.UsedBytes), r.Reason);
+        var table = ResultWriter.Columns("REPLICA", "VOLUME", "POOL", "NODE", "STATE", ">SEQ", ">LAG", ">USED", ">WRITABLE", "REASON");
+        foreach (var r in replicas) table.Add(r.Id, r.Volume, r.Pool, r.Node, ResultWriter.State(r.State.ToString()), r.Seq, r.Lag, ByteSize.Format(r.UsedBytes), r.WritableBytes is { } writable ? ByteSize.Format(writable) : "", r.Reason);
         return table;
     }
 
     private static Table PoolTable(IReadOnlyList<PoolResource> pools)
     {
-        var table = ResultWriter.Columns("POOL", "NODE", "STATE", "AVAILABILITY", ">CAPACITY", ">FREE", ">REPLICAS", "PATH", "REASON");
+        var table = ResultWriter.Columns("POOL", "NODE", "STATE", "AVAILABILITY", "SPACE", ">CAPACITY", ">USED", ">FREE", ">REPLICAS", "PATH", "REASON");
         foreach (var p in pools)
         {
             table.Add(
-                p.Id, p.Node, ResultWriter.State(p.Online ? "online" : "offline"), AvailabilityDescription.Cell(p.Availability, p.Drain), ByteSize.Format(p.CapacityBytes), ByteSize.Format(p.FreeBytes), p.ReplicaCount, p.Path, p.Reason);
+                p.Id, p.Node, ResultWriter.State(p.Online ? "online" : "offline"), AvailabilityDescription.Cell(p.Availability, p.Drain), SpaceOf(p), ByteSize.Format(p.CapacityBytes), ByteSize.Format(p.UsedBytes),
+                ByteSize.Format(p.FreeBytes), p.ReplicaCount, p.Path, p.Reason);
         }
 
         return table;
     }
+
+    private static string SpaceOf(PoolResource pool) => pool.Fullness switch
+    {
+        PoolFullness.NearlyFull => "nearly full",
+        PoolFullness.Full => "full",
+        _ => pool.Online ? "healthy" : "",
+    };
 
     private static Table NodeTable(IReadOnlyList<NodeResource> nodes)
     {

@@ -120,7 +120,9 @@ internal static class VolumeCommands
         {
             using var api = CommonOptions.Connect(parsed);
             var volume = await Output.Progress.ShowAsync("Asking the volume", api.GetVolumeAsync(parsed.GetValue(name)!, cancellationToken));
-            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
+            var format = parsed.GetValue(CommonOptions.Output);
+            var pools = format == OutputFormat.Table ? await api.ListPoolsAsync(cancellationToken) : [];
+            ResultWriter.Write(format, volume, described => VolumeDescription.Details(described, pools));
             return (int)ExitCode.Ok;
         });
         return command;
@@ -180,7 +182,7 @@ internal static class VolumeCommands
             using var api = CommonOptions.Connect(parsed);
             var request = new ChangeVolumeRequest { ReplicaCount = parsed.GetValue(replicas), MinInSync = parsed.GetValue(minInSync) };
             var volume = await Output.Progress.ShowAsync("Asking the volume", api.ChangeVolumeAsync(parsed.GetValue(name)!, request, cancellationToken));
-            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, changed => VolumeDescription.Details(changed, []));
             return (int)ExitCode.Ok;
         });
         return command;

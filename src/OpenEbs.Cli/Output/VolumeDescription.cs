@@ -1,5 +1,6 @@
 using System.Globalization;
 using OpenEbs.Cli.Commands;
+using OpenEbs.Pools;
 using OpenEbs.Rest;
 using OpenEbs.Units;
 using Spectre.Console;
@@ -22,13 +23,14 @@ internal static class VolumeDescription
         return table;
     }
 
-    public static IRenderable Details(VolumeResource volume)
+    public static IRenderable Details(VolumeResource volume, IReadOnlyList<PoolResource> pools)
     {
         var facts = new Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(0, 0, 3, 0) }).AddColumn();
         Add("Volume", new Text(volume.Name));
         Add("State", ResultWriter.State(volume.State.ToString()));
         if (volume.Reason.Length > 0) Add("Reason", new Text(volume.Reason));
         if (volume.Concern.Length > 0) Add("Concern", new Text(volume.Concern));
+        if (ShortOfSpace(volume, pools) is { Length: > 0 } tight) Add("Space", new Text(tight));
         Add("Size", new Text($"{ByteSize.Format(volume.SizeBytes)} ({volume.SizeBytes} bytes, blocks of {volume.BlockLength})"));
         Add("Replicas", new Text($"{InSync(volume)} in sync, serves with {volume.MinInSync}"));
         Add("Placement", new Text($"apart by node: {volume.NodeAntiAffinity.ToString().ToLowerInvariant()}, by zone: {volume.ZoneAntiAffinity.ToString().ToLowerInvariant()}{(volume.Selector.Length > 0 ? $", on pools with {volume.Selector}" : "")}"));
@@ -45,6 +47,11 @@ internal static class VolumeDescription
 
         void Add(string name, IRenderable value) => facts.AddRow(new Text(name, new Style(decoration: Decoration.Bold)), value);
     }
+
+    /// <summary>The pools of its replicas that run short of space: the fullest decides what the volume can still take.</summary>
+    private static string ShortOfSpace(VolumeResource volume, IReadOnlyList<PoolResource> pools) => string.Join("; ", pools
+        .Where(pool => pool.Fullness != PoolFullness.Healthy && volume.Replicas.Any(replica => replica.Pool == pool.Id))
+        .Select(pool => $"pool {pool.Id} is {(pool.Fullness == PoolFullness.Full ? "full" : "nearly full")} ({ByteSize.Format(pool.FreeBytes)} of {ByteSize.Format(pool.CapacityBytes)} free)"));
 
     private static string Scrub(VolumeResource volume)
     {

@@ -40,6 +40,15 @@ internal enum ClusterEventKind
 
     /// <summary>A replica that no volume knew was deleted.</summary>
     OrphanDeleted,
+
+    /// <summary>Past the first threshold.</summary>
+    PoolNearlyFull,
+
+    /// <summary>Past the second, or nothing is left but the reserve.</summary>
+    PoolFull,
+
+    /// <summary>It has room again.</summary>
+    PoolHasRoom,
 }
 
 internal sealed record ClusterEvent(DateTimeOffset At, ClusterEventKind Kind, string Subject, string Before, string After, string Cause);
@@ -78,7 +87,7 @@ internal sealed class ClusterEvents(Registry registry, VolumeRecords records, No
         foreach (var pool in pools)
         {
             var known = state.Pools.GetValueOrDefault(pool.Id);
-            var now = pool.Online ? new RegisteredPool(pool.Node, pool.Path, pool.CapacityBytes, Labels: PoolLabels.Format(pool.Labels)) : known is null ? null : known with { IsOffline = true };
+            var now = pool.Online ? new RegisteredPool(pool.Node, pool.Path, pool.CapacityBytes, Fullness: pool.Fullness, Labels: PoolLabels.Format(pool.Labels)) : known is null ? null : known with { IsOffline = true };
             if (now is null || now == known) continue;
             if (known is null || known.IsOffline != now.IsOffline)
             {
@@ -86,12 +95,23 @@ internal sealed class ClusterEvents(Registry registry, VolumeRecords records, No
                 Tell(state, kind, pool.Id, known is null ? "" : pool.Online ? "offline" : "online", pool.Online ? "online" : "offline", pool.Online ? $"on node {pool.Node}, {pool.Path}" : pool.Reason);
             }
 
+            var fullness = known?.Fullness ?? PoolFullness.Healthy;
+            if (now.Fullness != fullness)
+                Tell(state, KindOf(now.Fullness), pool.Id, fullness.ToString(), now.Fullness.ToString(), $"{pool.CapacityBytes - pool.FreeBytes} of {pool.CapacityBytes} bytes are used");
             state.Pools[pool.Id] = now;
             changed = true;
         }
 
         return changed;
     }
+
+    private static ClusterEventKind KindOf(PoolFullness fullness) => fullness switch
+    {
+        PoolFullness.Healthy => ClusterEventKind.PoolHasRoom,
+        PoolFullness.NearlyFull => ClusterEventKind.PoolNearlyFull,
+        PoolFullness.Full => ClusterEventKind.PoolFull,
+        _ => throw new ArgumentOutOfRangeException(nameof(fullness), fullness, "Unknown fullness of a pool."),
+    };
 
     private bool ObserveNodes(RegistryState state)
     {

@@ -82,7 +82,8 @@ internal sealed record RegisteredReplica(string Pool, string Id);
 /// <param name="CapacityBytes">Its capacity.</param>
 /// <param name="IsOffline">It was not online at the last look.</param>
 /// <param name="Labels">Its labels, as text.</param>
-internal sealed record RegisteredPool(string Node, string Path, long CapacityBytes, bool IsOffline = false, string Labels = "");
+/// <param name="Fullness">How full it was at the last look.</param>
+internal sealed record RegisteredPool(string Node, string Path, long CapacityBytes, bool IsOffline = false, string Labels = "", PoolFullness Fullness = PoolFullness.Healthy);
 
 /// <param name="Availability">Cordoned, Draining or Drained.</param>
 /// <param name="Since">When it became so; of a drained one, when its drain began.</param>

@@ -46,6 +46,9 @@ public sealed record OpenEbsSiloOptions
     /// <summary>How often the cluster makes sure that every volume is open and nothing is left half created or half deleted.</summary>
     public TimeSpan KeepInterval { get; init; } = TimeSpan.FromSeconds(10);
 
+    /// <summary>When a pool counts as nearly full, and as full.</summary>
+    public PoolThresholds PoolThresholds { get; init; } = new();
+
     /// <summary>How long a replica may be lost before a new one takes its place, on another pool.</summary>
     public TimeSpan ReplacementDelay { get; init; } = TimeSpan.FromMinutes(10);
 

@@ -29,6 +29,7 @@ internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools) : 
             Online = pool.IsOnline,
             Reason = pool.Reason,
             Labels = LabelsOf(pool),
+            Fullness = pool.Fullness,
         };
     }
 

@@ -17,7 +17,7 @@ internal sealed class FileReplicaStores(TimeProvider time, ILogger<ReplicaStore>
         var device = create ? FileStorageDevice.Create(path, pool.Space) : FileStorageDevice.Open(path, pool.Space);
         try
         {
-            var options = new ReplicaStoreOptions { ReplicaId = replicaId, BootId = _bootId, CreateIfAbsent = create };
+            var options = new ReplicaStoreOptions { ReplicaId = replicaId, BootId = _bootId, CreateIfAbsent = create, ReserveBytes = PoolThresholds.ReserveBytes, PressureBytes = pool.Thresholds.NearlyFullBelow(pool.CapacityBytes) };
             return new OpenedReplicaStore(await ReplicaStore.OpenAsync(device, options, time, logger), device);
         }
         catch

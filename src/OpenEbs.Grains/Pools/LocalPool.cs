@@ -1,3 +1,4 @@
+using OpenEbs.Pools;
 using OpenEbs.Storage.Devices;
 using OpenEbs.Storage.Store;
 
@@ -34,8 +35,9 @@ public sealed class LocalPool : IDisposable
     private PoolSpace? _space;
     private bool _wasOnline;
 
-    internal LocalPool(PoolOptions options, TimeProvider time)
+    internal LocalPool(PoolOptions options, TimeProvider time, PoolThresholds? thresholds = null)
     {
+        Thresholds = thresholds ?? new PoolThresholds();
         Options = options;
         Path = System.IO.Path.GetFullPath(options.Path);
         _time = time;
@@ -63,6 +65,14 @@ public sealed class LocalPool : IDisposable
     /// <summary>Bytes that replicas may still occupy.</summary>
     public long FreeBytes => IsOnline ? _space?.FreeBytes ?? 0 : 0;
 
+    public PoolThresholds Thresholds { get; }
+
+    /// <summary>As of the last check.</summary>
+    public PoolFullness Fullness { get; private set; }
+
+    /// <summary>Raised, on any thread, when space was taken and <see cref="Fullness"/> is no longer right: a pool may fill up between two checks.</summary>
+    internal event Action? SpaceShrank;
+
     /// <summary>The room that the pool's replicas share.</summary>
     /// <exception cref="IOException">The pool is offline.</exception>
     internal PoolSpace Space => IsOnline && _space is { } space ? space : throw new IOException($"Pool '{Id}' is offline: {Reason}");
@@ -73,6 +83,7 @@ public sealed class LocalPool : IDisposable
         lock (_lock)
         {
             var (condition, reason) = IsOnline ? CheckOpen() : TryOpen();
+            if (condition == PoolCondition.Online) CheckSpace(_space!);
             if (condition == Condition && reason == Reason) return;
             if (IsOnline != (condition == PoolCondition.Online)) Life++;
             if (condition != PoolCondition.Online) Release();
@@ -145,6 +156,7 @@ public sealed class LocalPool : IDisposable
             Directory.CreateDirectory(System.IO.Path.Combine(Path, ReplicasName));
             _space = new PoolSpace(Path, Options.CapacityBytes, _time);
             CapacityBytes = _space.CapacityBytes;
+            _space.Grew = OnGrew;
             _wasOnline = true;
             return (PoolCondition.Online, "");
         }
@@ -152,6 +164,17 @@ public sealed class LocalPool : IDisposable
         {
             return (PoolCondition.Inaccessible, $"{problem.Message.TrimEnd('.')}; give a directory that this process may write to, or repair the disk");
         }
+    }
+
+    private void OnGrew()
+    {
+        if (_space is { } space && Thresholds.Judge(Fullness, CapacityBytes, space.FreeBytes) > Fullness) SpaceShrank?.Invoke();
+    }
+
+    private void CheckSpace(PoolSpace space)
+    {
+        space.KeepReserve(PoolThresholds.ReserveBytes);
+        Fullness = Thresholds.Judge(Fullness, CapacityBytes, space.FreeBytes);
     }
 
     private (PoolCondition Condition, string Reason) CheckOpen()

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OpenEbs.Grains.Hosting;
+using OpenEbs.Pools;
 
 namespace OpenEbs.Grains.Pools;
 
@@ -9,6 +10,7 @@ public sealed partial class LocalPools : ILifecycleParticipant<ISiloLifecycle>, 
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(2);
 
     private readonly Dictionary<string, LocalPool> _pools;
+    private readonly Lock _checking = new();
     private readonly TimeProvider _time;
     private readonly ILogger<LocalPools> _logger;
     private ITimer? _timer;
@@ -17,8 +19,12 @@ public sealed partial class LocalPools : ILifecycleParticipant<ISiloLifecycle>, 
     {
         _time = time;
         _logger = logger;
-        _pools = options.Pools.ToDictionary(pool => pool.Id, pool => new LocalPool(pool, time));
+        _pools = options.Pools.ToDictionary(pool => pool.Id, pool => new LocalPool(pool, time, options.PoolThresholds));
+        foreach (var pool in _pools.Values) pool.SpaceShrank += () => ThreadPool.QueueUserWorkItem(_ => CheckAll());
     }
+
+    /// <summary>Raised, on any thread, when a pool became fuller, or has room again.</summary>
+    internal event Action? FullnessChanged;
 
     public IReadOnlyCollection<LocalPool> All => _pools.Values;
 
@@ -42,15 +48,34 @@ public sealed partial class LocalPools : ILifecycleParticipant<ISiloLifecycle>, 
 
     private void CheckAll()
     {
+        lock (_checking) CheckEach();
+    }
+
+    private void CheckEach()
+    {
         foreach (var pool in _pools.Values)
         {
-            var before = (pool.Condition, pool.Reason);
+            var (before, fullness) = ((pool.Condition, pool.Reason), pool.Fullness);
             pool.Check();
+            if (pool.IsOnline && pool.Fullness != fullness) Tell(pool);
             if (before == (pool.Condition, pool.Reason)) continue;
             if (pool.IsOnline) LogOnline(pool.Id, pool.Path);
             else LogOffline(pool.Id, pool.Reason);
         }
     }
+
+    private void Tell(LocalPool pool)
+    {
+        FullnessChanged?.Invoke();
+        if (pool.Fullness == PoolFullness.Healthy) LogRoom(pool.Id, pool.FreeBytes, pool.CapacityBytes);
+        else LogFull(pool.Id, pool.Fullness == PoolFullness.Full ? "full" : "nearly full", pool.FreeBytes, pool.CapacityBytes);
+    }
+
+    [LoggerMessage(1202, LogLevel.Warning, "Pool {Pool}: {Fullness}: {FreeBytes} of {CapacityBytes} bytes are free; delete or unmap what is not needed, or enlarge it")]
+    private partial void LogFull(string pool, string fullness, long freeBytes, long capacityBytes);
+
+    [LoggerMessage(1203, LogLevel.Information, "Pool {Pool}: has room again: {FreeBytes} of {CapacityBytes} bytes are free")]
+    private partial void LogRoom(string pool, long freeBytes, long capacityBytes);
 
     [LoggerMessage(1200, LogLevel.Information, "Pool {Pool}: online at {Path}")]
     private partial void LogOnline(string pool, string path);

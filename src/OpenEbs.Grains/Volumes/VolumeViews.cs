@@ -24,6 +24,7 @@ internal static class VolumeViews
             Lag = replica.Lag,
             UsedBytes = replica.UsedBytes,
             Reason = replica.Reason,
+            WritableBytes = replica.WritableBytes,
         }).ToList();
         return new VolumeView
         {

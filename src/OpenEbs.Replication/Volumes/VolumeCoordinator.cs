@@ -194,7 +194,8 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var record = _context.Keeper.Record;
         var last = _context.Log.LastSeq;
         var replicas = _context.Links.Select(l => new ReplicaSnapshot(
-            l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.Plight));
+            l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.Plight,
+            l.WritableBytes == long.MaxValue ? null : l.WritableBytes));
         return new CoordinatorSnapshot(State, StateReason(), record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
     }
 

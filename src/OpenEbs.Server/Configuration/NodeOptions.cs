@@ -98,6 +98,14 @@ internal sealed class NodeOptions
     /// <value>2</value>
     public int MaxMovesPerNode { get; set; } = 2;
 
+    /// <summary>Used part of a pool, in percent, from which on it counts as nearly full: an event tells of it, and replicas give back what they can.</summary>
+    /// <value>85</value>
+    public int PoolNearlyFullPercent { get; set; } = 85;
+
+    /// <summary>Used part of a pool, in percent, from which on it counts as full. Writes that need space are refused when nothing is left but the reserve of 64 MiB.</summary>
+    /// <value>95</value>
+    public int PoolFullPercent { get; set; } = 95;
+
     /// <summary>Share of SCSI commands that are traced when OTEL_EXPORTER_OTLP_ENDPOINT is set, 0 to 1.</summary>
     /// <value>0.01</value>
     public double TraceRatio { get; set; } = 0.01;

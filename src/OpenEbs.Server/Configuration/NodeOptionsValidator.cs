@@ -84,6 +84,9 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
             yield return "Pools is empty; the role storage needs at least one: { \"Id\": \"pool-1\", \"Path\": \"/var/lib/openebs/pool-1\" }";
         }
 
+        if (options.PoolNearlyFullPercent is < 1 or > 99) yield return $"PoolNearlyFullPercent is {options.PoolNearlyFullPercent}; give 1 to 99";
+        if (options.PoolFullPercent is < 2 or > 100 || options.PoolFullPercent <= options.PoolNearlyFullPercent)
+            yield return $"PoolFullPercent is {options.PoolFullPercent}; give more than PoolNearlyFullPercent ({options.PoolNearlyFullPercent}) and at most 100";
         for (var i = 0; i < options.Pools.Count; i++)
         {
             var pool = options.Pools[i];

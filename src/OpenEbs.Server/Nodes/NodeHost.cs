@@ -119,6 +119,7 @@ internal static class NodeHost
             MaxOverprovisioning = options.MaxOverprovisioning,
             MaxMoves = options.MaxMoves,
             MaxMovesPerNode = options.MaxMovesPerNode,
+            PoolThresholds = new Grains.Pools.PoolThresholds(options.PoolNearlyFullPercent, options.PoolFullPercent),
             SentinelPort = options.EffectiveSentinelPort is 0 ? null : options.EffectiveSentinelPort,
         });
         if (options.HasRole(NodeRole.Control)) silo.AddDashboard(dashboard => dashboard.HideTrace = true);

@@ -55,6 +55,7 @@ internal static class ResourceMapping
         Seq = view.Seq,
         Lag = view.Lag,
         UsedBytes = view.UsedBytes,
+        WritableBytes = view.WritableBytes,
         Reason = view.Reason,
     };
 
@@ -65,6 +66,8 @@ internal static class ResourceMapping
         Path = view.Path,
         CapacityBytes = view.CapacityBytes,
         FreeBytes = view.FreeBytes,
+        UsedBytes = view.Online ? view.CapacityBytes - view.FreeBytes : 0,
+        Fullness = view.Fullness,
         ReplicaCount = view.Replicas,
         Online = view.Online,
         Reason = view.Reason,

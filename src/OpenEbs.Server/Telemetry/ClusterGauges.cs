@@ -104,6 +104,9 @@ internal sealed partial class ClusterGauges : IDisposable
             "openebs.pool.free", () => _pools.All.Select(pool => new Measurement<long>(pool.FreeBytes, Tag("pool", pool.Id))),
             "By", "Bytes left of the pool's capacity.");
         _meter.CreateObservableGauge(
+            "openebs.pool.fullness", () => _pools.All.Select(pool => new Measurement<int>((int)pool.Fullness, Tag("pool", pool.Id))),
+            null, "0 while the pool has room, 1 when it is nearly full, 2 when it is full.");
+        _meter.CreateObservableGauge(
             "openebs.pool.online", () => _pools.All.Select(pool => new Measurement<int>(pool.IsOnline ? 1 : 0, Tag("pool", pool.Id))),
             null, "1 when the pool can be used, else 0.");
     }

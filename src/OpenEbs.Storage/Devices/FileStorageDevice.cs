@@ -104,6 +104,7 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
             const int flags = LinuxFiles.ReadWrite | LinuxFiles.CreateNew | LinuxFiles.CloseOnExec;
             handle = OpenHandle(LinuxFiles.OpenAt(_directory, name, flags, PrivateFile), "create", path);
             Allocate(_space, handle, path, lengthBytes);
+            _space.Grew?.Invoke();
             return new FileStorageFile(_space, handle, name, path, lengthBytes, lengthBytes);
         }
         catch

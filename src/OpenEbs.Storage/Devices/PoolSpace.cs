@@ -49,6 +49,9 @@ public sealed class PoolSpace
         }
     }
 
+    /// <summary>Called after space was taken for a new file, on the thread that did it.</summary>
+    public Action? Grew { get; set; }
+
     /// <summary>Bytes that the pool may hold in all: its limit, or the size of its file system.</summary>
     public long CapacityBytes => Math.Min(_capacityBytes ?? long.MaxValue, _fileSystem.TotalSize);
 

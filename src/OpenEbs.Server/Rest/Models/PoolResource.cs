@@ -20,6 +20,12 @@ public sealed record PoolResource
     /// <summary>Bytes left of these.</summary>
     public required long FreeBytes { get; init; }
 
+    /// <summary>Bytes that are used: by replicas, and by whatever else is on its file system.</summary>
+    public required long UsedBytes { get; init; }
+
+    /// <summary>Healthy, NearlyFull (85 % used by default: free space or add some), or Full (95 %, or nothing left but the reserve: then writes that need space are refused).</summary>
+    public required PoolFullness Fullness { get; init; }
+
     /// <summary>Number of replicas in it.</summary>
     public required int ReplicaCount { get; init; }
 

@@ -29,6 +29,9 @@ public sealed record ReplicaResource
     /// <summary>Bytes that it occupies on its pool.</summary>
     public required long UsedBytes { get; init; }
 
+    /// <summary>Bytes of writes that its pool still takes; absent when it was not asked yet.</summary>
+    public long? WritableBytes { get; init; }
+
     /// <summary>Why it is not in sync; empty when it is.</summary>
     public required string Reason { get; init; }
 }
