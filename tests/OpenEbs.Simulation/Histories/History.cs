@@ -129,7 +129,9 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
         new LinearizabilityCheck(Commands, order, losses).Run();
         var atomicity = new AtomicityCheck(Commands, order);
         foreach (var read in Commands.Where(command => command is { Kind: CommandKind.Read, Outcome: CommandOutcome.Ok })) atomicity.Check(read.ToString(), read.FirstSector, read.Found);
-        foreach (var ledger in _ledgers.Values) atomicity.Check($"replica {ledger.Id}", 0, order.Replay(ledger.Last));
+
+        // One that was removed in the middle of a rebuild holds a mixture, at a place in the order that may never have been filled.
+        foreach (var ledger in _ledgers.Values.Where(ledger => ledger.Consistency == ReplicaConsistency.Prefix)) atomicity.Check($"replica {ledger.Id}", 0, order.Replay(ledger.Last));
     }
 
     private void RequireHas(ReplicaEntry entry, LogPosition position, long epoch, string what)
