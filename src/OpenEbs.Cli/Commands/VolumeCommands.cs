@@ -182,7 +182,7 @@ internal static class VolumeCommands
             using var api = CommonOptions.Connect(parsed);
             var request = new ChangeVolumeRequest { ReplicaCount = parsed.GetValue(replicas), MinInSync = parsed.GetValue(minInSync) };
             var volume = await Output.Progress.ShowAsync("Asking the volume", api.ChangeVolumeAsync(parsed.GetValue(name)!, request, cancellationToken));
-            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, changed => VolumeDescription.Details(changed, []));
+            ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
             return (int)ExitCode.Ok;
         });
         return command;

@@ -23,6 +23,10 @@ internal static class VolumeDescription
         return table;
     }
 
+    public static IRenderable Details(VolumeResource volume) => Details(volume, []);
+
+    /// <param name="volume">The volume.</param>
+    /// <param name="pools">Pools of the cluster, to say which of its own run short of space.</param>
     public static IRenderable Details(VolumeResource volume, IReadOnlyList<PoolResource> pools)
     {
         var facts = new Grid().AddColumn(new GridColumn { NoWrap = true, Padding = new Padding(0, 0, 3, 0) }).AddColumn();
