@@ -74,8 +74,8 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
     public long WritableBytes { get; private set; } = long.MaxValue;
 
-    /// <summary>Time stamp of the newest request whose answer told <see cref="WritableBytes"/>.</summary>
-    public long RoomAskedAt { get; private set; }
+    /// <summary>Time stamp of the newest request that it answered with Ok: it had seen no higher epoch then, and <see cref="WritableBytes"/> is not older.</summary>
+    public long ConfirmedAt { get; private set; }
 
     public long UsedBytes { get; set; }
 
@@ -187,7 +187,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
             case ReplicaOutcome.Ok:
                 FailingSince = FullSince = 0;
                 LeaseUntil = Math.Max(LeaseUntil, sentAt + context.Ticks(context.Options.LeaseDuration));
-                (WritableBytes, RoomAskedAt) = (reply.WritableBytes, Math.Max(RoomAskedAt, sentAt));
+                (WritableBytes, ConfirmedAt) = (reply.WritableBytes, Math.Max(ConfirmedAt, sentAt));
                 AckedSeq = Math.Max(AckedSeq, Math.Min(reply.LastSeq, context.Log.LastSeq));
                 DurableSeq = Math.Max(DurableSeq, Math.Min(reply.DurableSeq, AckedSeq));
                 NextSeq = Math.Max(NextSeq, AckedSeq + 1);

@@ -103,7 +103,11 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
-        return new VolumeIoResult(await _order.FlushAsync(deadline));
+        var askedAt = _context.Now;
+        var status = await _order.FlushAsync(deadline);
+
+        // Who was overtaken knows nothing of what was written since, and would find nothing left to flush.
+        return new VolumeIoResult(status == VolumeIoStatus.Ok ? await _reads.ConfirmAsync(askedAt, deadline) : status);
     }
 
     /// <summary>Makes the ranges read as zeros and frees their whole blocks, one range after the other.</summary>

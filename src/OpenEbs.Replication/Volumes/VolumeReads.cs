@@ -152,6 +152,24 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         return mask != 0;
     }
 
+    /// <summary>Waits until it is certain that no other coordinator had acknowledged anything by <paramref name="askedAt"/>. One that had would have fenced each in-sync replica, or waited for the
+    /// lease of those that it fenced: so an answer to a request sent since then is enough, while the leases of all hold.</summary>
+    public async ValueTask<VolumeIoStatus> ConfirmAsync(long askedAt, long deadline)
+    {
+        for (var tries = 0; !context.IsStopped; tries++)
+        {
+            if (LeasesHeld() && Array.Exists(context.Links, l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Live && l.ConfirmedAt >= askedAt)) return VolumeIoStatus.Ok;
+            if (context.Now >= deadline) return VolumeIoStatus.TimedOut;
+            var renewals = Task.WhenAll(context.Links.Where(l => l.MustAcknowledge && l.State == LinkState.Live).Select(l => l.RenewLeaseAsync()));
+            await Task.WhenAny(renewals, Task.Delay(context.Options.WatchInterval, context.Time, CancellationToken.None));
+
+            // A renewal that was under way when this was asked says nothing of it: the next one does.
+            if (tries > 0 || !LeasesHeld()) await Task.Delay(context.Options.RetryDelay, context.Time, CancellationToken.None);
+        }
+
+        return VolumeIoStatus.Fenced;
+    }
+
     private bool LeasesHeld()
     {
         var now = context.Now;

@@ -190,7 +190,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
             foreach (var link in context.Links.Where(l => l.MustAcknowledge))
             {
                 writable = Math.Min(writable, link.WritableBytes);
-                isKnown &= link.RoomAskedAt >= askedAt;
+                isKnown &= link.ConfirmedAt >= askedAt;
             }
 
             if (isKnown && (now >= patience || writable == _refusedAtBytes))
