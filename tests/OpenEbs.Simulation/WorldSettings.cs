@@ -154,6 +154,7 @@ public sealed class WorldSettings
     public void Favour(IReadOnlyList<FaultKind> kinds, SeededRandom random)
     {
         FaultWeights = kinds.ToDictionary(kind => kind, _ => 1.0);
+        OnlySpaceRunsOut = false;
         // Sometimes rare and long: a successor has to open, and write, while its predecessor is still cut off.
         var isRare = random.Chance(0.4);
         FaultInterval = TimeSpan.FromMilliseconds(isRare ? 4000 : 400);
