@@ -14,7 +14,7 @@ public sealed class ReplicaSessionTests : IAsyncDisposable
     private readonly ReplicaSession _session;
 
     public ReplicaSessionTests() =>
-        _session = new ReplicaSession(_ => ValueTask.FromResult<IReplicaStore>(_store), Guid.NewGuid(), MemoryPool<byte>.Shared, NullLogger.Instance);
+        _session = new ReplicaSession(_ => ValueTask.FromResult<IReplicaStore>(_store), () => ValueTask.CompletedTask, Guid.NewGuid(), MemoryPool<byte>.Shared, NullLogger.Instance);
 
     public ValueTask DisposeAsync() => _session.DisposeAsync();
 
@@ -38,6 +38,33 @@ public sealed class ReplicaSessionTests : IAsyncDisposable
         Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(3, 3)).Outcome);
         Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(3, 3)).Outcome);
         Assert.Equal(new LogPosition(3, 3), _store.Status.Last);
+    }
+
+    [Fact]
+    public async Task Discard_OfASoundStore_IsRefused()
+    {
+        await _session.OpenAsync(new OpenRequest(2, Create: true, 1));
+        Assert.Equal(ReplicaOutcome.Failed, await _session.DiscardAsync(2));
+        Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(2, 1)).Outcome);
+    }
+
+    [Fact]
+    public async Task Open_OfAStoreThatCannotBeOpened_SaysThatItIsLost_AndLetsItBeDiscarded()
+    {
+        var isDiscarded = false;
+        await using var session = new ReplicaSession(
+            opening => isDiscarded && opening == StoreOpening.CreateRebuilding ? ValueTask.FromResult<IReplicaStore>(_store) : throw new StoreCorruptException("neither superblock checks"),
+            () =>
+            {
+                isDiscarded = true;
+                return ValueTask.CompletedTask;
+            },
+            Guid.NewGuid(), MemoryPool<byte>.Shared, NullLogger.Instance);
+        var reply = await session.OpenAsync(new OpenRequest(2, Create: true, 1));
+        Assert.Equal((ReplicaOutcome.Lost, "neither superblock checks"), (reply.Outcome, reply.Reason));
+        Assert.Equal(ReplicaOutcome.Restarted, (await session.FlushAsync(2, session.Incarnation, 0, flush: true)).Outcome);
+        Assert.Equal(ReplicaOutcome.Ok, await session.DiscardAsync(2));
+        Assert.Equal(ReplicaOutcome.Ok, (await session.OpenAsync(new OpenRequest(2, Create: true, 2))).Outcome);
     }
 
     [Fact]

@@ -93,6 +93,22 @@ public sealed class SimulationTests
     }
 
     [Fact]
+    public void Damaged_replicas_are_discarded_and_rebuilt()
+    {
+        var breakage = Breakage.None with { Name = "damage", Favours = [FaultKind.MediaDamage, FaultKind.KillReplica, FaultKind.PowerLoss] };
+        var discarded = 0L;
+        for (ulong seed = 0; seed < 60; seed++)
+        {
+            // Each ends with all replicas in sync and equal.
+            var result = SimulationRun.Run(new RunOptions { Seed = seed, Commands = 200, Breakage = breakage });
+            Assert.True(result.Failure is null, $"seed {seed}: {result.Failure}");
+            discarded += result.Faults["Discarded"];
+        }
+
+        Assert.True(discarded > 2, $"{discarded} were discarded in 60 seeds.");
+    }
+
+    [Fact]
     public void The_unbroken_system_passes_under_the_faults_that_break_the_variants()
     {
         foreach (var control in AllBreakages.Controls)

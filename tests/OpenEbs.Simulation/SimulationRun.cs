@@ -38,6 +38,8 @@ public static class SimulationRun
             ["Coordinators"] = world.Placement.Activations.Count,
             ["RefusedForSpace"] = world.RefusedForSpaceCount,
             ["DeclaredLosses"] = world.History.LossCount,
+            ["UndecidedSectors"] = world.History.UndecidedCount,
+            ["Discarded"] = world.DiscardCount,
             ["SetAside"] = world.Records.Record.Events.Count(happened => happened.Kind == VolumeEventKind.ReplicaLeft && happened.Cause.StartsWith(SlowReplicas.SetAsideBecause, StringComparison.Ordinal)),
         };
         return new RunResult

@@ -82,6 +82,12 @@ internal sealed class World
     /// <summary>Moment at which space on some pool became free again.</summary>
     public long RelievedAt { get; set; }
 
+    /// <summary>The replica whose map or superblock was harmed.</summary>
+    public string? DamagedReplica { get; set; }
+
+    /// <summary>How often a replica was discarded.</summary>
+    public long DiscardCount { get; set; }
+
     /// <summary>No more faults come: whatever stops is started again at once.</summary>
     public bool IsHealed { get; set; }
 

@@ -43,6 +43,9 @@ public enum FaultKind
 
     /// <summary>Others take the space of a pool, all or nearly, and give it back after a while.</summary>
     FullPool,
+
+    /// <summary>A bit of a replica's map or superblock flips.</summary>
+    MediaDamage,
 }
 
 /// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places
@@ -50,7 +53,7 @@ public enum FaultKind
 public sealed class WorldSettings
 {
     /// <summary>Not of every world, and drawn after all others; the last of them last.</summary>
-    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool];
+    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool, FaultKind.MediaDamage];
 
     public WorldSettings(SeededRandom random)
     {
@@ -69,6 +72,7 @@ public sealed class WorldSettings
         DrawOptions(random);
         DrawMembership(random);
         DrawSpace(random);
+        DrawDamage(random);
     }
 
     public int ReplicaCount { get; }
@@ -231,7 +235,7 @@ public sealed class WorldSettings
     private void DrawMembership(SeededRandom random)
     {
         Coordinator = Coordinator with { ScrubPeriod = random.Chance(0.3) ? TimeSpan.FromSeconds(random.Pick<int>([1, 10, 60])) : TimeSpan.Zero };
-        if (random.Chance(0.3)) FaultWeights = FaultWeights.Concat(LateKinds.SkipLast(1).Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
+        if (random.Chance(0.3)) FaultWeights = FaultWeights.Concat(LateKinds.Take(2).Select(kind => KeyValuePair.Create(kind, 0.1 + random.NextDouble()))).ToDictionary();
         var isStrict = random.Chance(0.3);
         Coordinator = Coordinator with
         {
@@ -241,6 +245,12 @@ public sealed class WorldSettings
             SlowFlush = isStrict ? TimeSpan.FromMilliseconds(1) : Coordinator.SlowFlush,
             SlowHold = isStrict ? TimeSpan.FromMilliseconds(random.Pick<int>([10, 1000])) : Coordinator.SlowHold,
         };
+    }
+
+    private void DrawDamage(SeededRandom random)
+    {
+        if (!UsesRealStores || OnlySpaceRunsOut || ReplicaCount < 3 || MinInSync < 2 || !random.Chance(0.4)) return;
+        FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.MediaDamage, 0.1 + random.NextDouble())).ToDictionary();
     }
 
     private void DrawSpace(SeededRandom random)

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Devices;
 using OpenEbs.Storage.Store;
 
@@ -9,15 +10,16 @@ internal sealed class FileReplicaStores(TimeProvider time, ILogger<ReplicaStore>
 {
     private readonly string _bootId = FileStorageDevice.ReadBootId();
 
-    public async ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create)
+    public async ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, StoreOpening opening)
     {
         // What is not the pool must not be taken for it: least of all the empty mount point of a disk that is away.
         pool.Check();
         var path = pool.ReplicaPath(replicaId);
+        var create = opening != StoreOpening.Existing;
         var device = create ? FileStorageDevice.Create(path, pool.Space) : FileStorageDevice.Open(path, pool.Space);
         try
         {
-            var options = new ReplicaStoreOptions { ReplicaId = replicaId, BootId = _bootId, CreateIfAbsent = create, ReserveBytes = PoolThresholds.ReserveBytes, PressureBytes = pool.Thresholds.NearlyFullBelow(pool.CapacityBytes) };
+            var options = new ReplicaStoreOptions { ReplicaId = replicaId, BootId = _bootId, CreateIfAbsent = create, CreateRebuilding = opening == StoreOpening.CreateRebuilding, ReserveBytes = PoolThresholds.ReserveBytes, PressureBytes = pool.Thresholds.NearlyFullBelow(pool.CapacityBytes) };
             return new OpenedReplicaStore(await ReplicaStore.OpenAsync(device, options, time, logger), device);
         }
         catch

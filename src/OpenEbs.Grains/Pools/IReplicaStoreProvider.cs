@@ -1,3 +1,4 @@
+using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Store;
 
 namespace OpenEbs.Grains.Pools;
@@ -5,9 +6,9 @@ namespace OpenEbs.Grains.Pools;
 /// <summary>Opens the stores of replicas in a pool's directories.</summary>
 public interface IReplicaStoreProvider
 {
-    /// <summary>Opens the store of a replica; an absent one is created if <paramref name="create"/> says so.</summary>
+    /// <summary>Opens the store of a replica; an absent one is created if <paramref name="opening"/> says so.</summary>
     /// <exception cref="IOException">It cannot be opened: absent, corrupt, in use, or the pool is full or gone.</exception>
-    ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create);
+    ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, StoreOpening opening);
 }
 
 /// <summary>A store and the device under it.</summary>

@@ -37,6 +37,8 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
         return replica.OpenAsync(request);
     }
 
+    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch) => replica.DiscardAsync(epoch);
+
     public ValueTask<AppendReply> AppendAsync(AppendRequest request)
     {
         // The call's copier has taken the reference that travels; ours ends here.

@@ -10,6 +10,9 @@ internal interface IReplicaGrain : IGrainWithStringKey
     [Alias("Open"), ResponseTimeout("00:01:00")]
     ValueTask<OpenReply> OpenAsync(OpenRequest request);
 
+    [Alias("Discard"), ResponseTimeout("00:01:00")]
+    ValueTask<ReplicaOutcome> DiscardAsync(long epoch);
+
     [Alias("Append"), ResponseTimeout("00:00:10")]
     ValueTask<AppendReply> AppendAsync(AppendRequest request);
 

@@ -54,7 +54,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         // Placement already saw to it; but what placed this may have known less than this silo does of itself.
         _pool = _pools.Find(_poolId) ?? throw new SiloUnavailableException($"Replica {_replicaId} was placed on a node that does not have its pool '{_poolId}'.");
         _poolLife = _pool.Life;
-        _session = new ReplicaSession(OpenStoreAsync, Guid.NewGuid(), IoBufferPool.Shared, _logger);
+        _session = new ReplicaSession(OpenStoreAsync, DiscardStoreAsync, Guid.NewGuid(), IoBufferPool.Shared, _logger);
         _maintenance = this.RegisterGrainTimer(MaintainAsync, new GrainTimerCreationOptions { DueTime = AfterWriteDelay, Period = IdleDelay, Interleave = true });
         return Task.CompletedTask;
     }
@@ -76,6 +76,8 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         return reply;
     }
 
+    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch) => CheckPool() is null ? _session!.DiscardAsync(epoch) : ValueTask.FromResult(ReplicaOutcome.Failed);
+
     public async ValueTask<ReplicaInspection> InspectAsync()
     {
         if (CheckPool() is { } problem) return new ReplicaInspection(null, null, problem);
@@ -85,7 +87,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         try
         {
             if (_session!.Status is { } status) return new ReplicaInspection(status, record);
-            var (store, device) = await _stores.OpenAsync(_pool, _replicaId, create: false);
+            var (store, device) = await _stores.OpenAsync(_pool, _replicaId, StoreOpening.Existing);
             await using (store)
             using (device)
             {
@@ -143,13 +145,13 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         DeactivateOnIdle();
     }
 
-    private async ValueTask<IReplicaStore> OpenStoreAsync(bool create)
+    private async ValueTask<IReplicaStore> OpenStoreAsync(StoreOpening opening)
     {
         // Not while somebody inspects it: two stores over the same files would be the end of them.
         await _opening.EnterAsync();
         try
         {
-            var opened = await _stores.OpenAsync(_pool!, _replicaId, create);
+            var opened = await _stores.OpenAsync(_pool!, _replicaId, opening);
             _device = opened.Device;
             return opened.Store;
         }
@@ -157,6 +159,15 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         {
             _opening.Leave();
         }
+    }
+
+    private async ValueTask DiscardStoreAsync()
+    {
+        _device?.Dispose();
+        _device = null;
+        _record = null;
+        await Task.Run(() => _pool!.DeleteReplicaAsync(_replicaId));
+        LogDiscarded(_replicaId, _poolId);
     }
 
     /// <summary>A copy for the day on which the metadata store is lost: the replica serves without.</summary>
@@ -208,6 +219,9 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
 
     [LoggerMessage(1100, LogLevel.Information, "Replica {Replica}: deleted from pool {Pool}")]
     private partial void LogDeleted(string replica, string pool);
+
+    [LoggerMessage(1103, LogLevel.Warning, "Replica {Replica} on pool {Pool} was damaged: its files are deleted, it will be rebuilt")]
+    private partial void LogDiscarded(string replica, string pool);
 
     [LoggerMessage(1102, LogLevel.Warning, "Replica {Replica} on pool {Pool} could not keep its volume's record beside its data: {Reason}")]
     private partial void LogRecordNotKept(string replica, string pool, string reason);

@@ -29,6 +29,22 @@ public enum ReplicaOutcome : byte
 
     /// <summary>The replica is rebuilding and cannot answer reads.</summary>
     NotReadable = 7,
+
+    /// <summary>There is no store that can be opened: none at all, or one that is damaged beyond use. It will never answer with what it had.</summary>
+    Lost = 8,
+}
+
+/// <summary>How a replica's store is to be opened.</summary>
+public enum StoreOpening : byte
+{
+    /// <summary>It must be there.</summary>
+    Existing,
+
+    /// <summary>An absent one is created, empty: the first replicas of a volume.</summary>
+    CreateEmpty,
+
+    /// <summary>An absent one is created in the midst of a rebuild: nobody may take it for a volume that is empty.</summary>
+    CreateRebuilding,
 }
 
 /// <summary>Fences the replica at <paramref name="Epoch"/> and asks what it has.</summary>
@@ -37,9 +53,13 @@ public enum ReplicaOutcome : byte
 /// <param name="StepNumber">Taken from the same numbers as rebuild steps (<see cref="RebuildRequest.Number"/>), so that steps sent before this opening are refused from now on; 0 when
 /// the caller only asks.</param>
 /// <param name="Record">The volume's record, without its events: kept beside the replica's data, so that the volume is known from them should the metadata store be lost. Null when it is not to be changed.</param>
-public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0, VolumeRecord? Record = null);
+/// <param name="IsNew">With Create: the volume is new too. Else what is created begins in the midst of a rebuild.</param>
+public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0, VolumeRecord? Record = null, bool IsNew = false)
+{
+    public StoreOpening Opening => !Create ? StoreOpening.Existing : IsNew ? StoreOpening.CreateEmpty : StoreOpening.CreateRebuilding;
+}
 
-/// <param name="Outcome">Ok, StaleEpoch or Failed.</param>
+/// <param name="Outcome">Ok, StaleEpoch, Lost or Failed.</param>
 /// <param name="Incarnation">This life of the replica; goes into all later requests.</param>
 /// <param name="Status">What the store has; null unless Ok.</param>
 /// <param name="Reason">For people, when Failed.</param>

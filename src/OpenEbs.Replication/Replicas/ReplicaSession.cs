@@ -11,32 +11,24 @@ namespace OpenEbs.Replication.Replicas;
 /// <summary>One life (incarnation) of a replica: guards its store. It refuses callers of a lower epoch (the fence) and those that talk to an earlier life, and applies operations
 /// strictly in order of seq. What the coordinator believes of a replica rests on these checks alone (design section 4).</summary>
 /// <remarks>Not thread-safe: everything runs in one scheduling context, overlapping only across awaits.</remarks>
-public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
+/// <param name="openStore">Opens the store.</param>
+/// <param name="discardStore">Deletes it; it is not open.</param>
+/// <param name="incarnation">A value never used before for this replica.</param>
+/// <param name="pool">Lends the buffers of reads.</param>
+/// <param name="logger">Where failures of the store are told.</param>
+public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplicaStore>> openStore, Func<ValueTask> discardStore, Guid incarnation, MemoryPool<byte> pool, ILogger logger)
+    : IReplicaChannel, IAsyncDisposable
 {
-    private readonly Func<bool, ValueTask<IReplicaStore>> _openStore;
-    private readonly MemoryPool<byte> _pool;
-    private readonly ILogger _logger;
+    private readonly ILogger _logger = logger;
 
     /// <summary>Whatever changes the log, except flushes, happens one at a time.</summary>
     private readonly AsyncTurn _writeTurn = new();
     private IReplicaStore? _store;
     private string? _failure;
     private bool _closed;
-    private readonly StepNumbers _steps = new();
+    private readonly StepOrder _steps = new();
 
-    /// <param name="openStore">Opens the store; its argument says whether an absent one is created.</param>
-    /// <param name="incarnation">A value never used before for this replica.</param>
-    /// <param name="pool">Lends the buffers of reads.</param>
-    /// <param name="logger">Where failures of the store are told.</param>
-    public ReplicaSession(Func<bool, ValueTask<IReplicaStore>> openStore, Guid incarnation, MemoryPool<byte> pool, ILogger logger)
-    {
-        _openStore = openStore;
-        Incarnation = incarnation;
-        _pool = pool;
-        _logger = logger;
-    }
-
-    public Guid Incarnation { get; }
+    public Guid Incarnation { get; } = incarnation;
 
     public bool IsLocal => true;
 
@@ -54,18 +46,36 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         try
         {
             if (_closed) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, Obstacle);
-            _store ??= await _openStore(request.Create);
+            _store ??= await openStore(request.Opening);
             if (_failure is not null) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, _failure);
             if (request.Epoch < _store.FenceEpoch && !Faults.SkipEpochCheck)
                 return new OpenReply(ReplicaOutcome.StaleEpoch, Incarnation, _store.Status);
             await _store.SetFenceAsync(request.Epoch);
-            _steps.Raise(request.Epoch, request.StepNumber);
+            _steps.Open(request.Epoch, request.StepNumber);
             return new OpenReply(ReplicaOutcome.Ok, Incarnation, _store.Status);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             if (_store is not null) Fail("open", e);
-            return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, e.Message);
+            var isLost = _store is null && e is StoreCorruptException or StoreNotFoundException;
+            return new OpenReply(isLost ? ReplicaOutcome.Lost : ReplicaOutcome.Failed, Incarnation, null, e.Message);
+        }
+        finally
+        {
+            _writeTurn.Leave();
+        }
+    }
+
+    public async ValueTask<ReplicaOutcome> DiscardAsync(long epoch)
+    {
+        await _writeTurn.EnterAsync();
+        try
+        {
+            if (_closed || _failure is not null) return ReplicaOutcome.Failed;
+            if (DamagedStore.RefuseToDiscard(_store?.Status, epoch) is { } refusal) return refusal;
+            if (Interlocked.Exchange(ref _store, null) is { } store) await store.DisposeAsync();
+            await discardStore();
+            return ReplicaOutcome.Ok;
         }
         finally
         {
@@ -140,7 +150,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         if (refusal is not ReplicaOutcome.Ok) return new ReadReply(refusal, null, Reason: Obstacle);
         if (_store!.Consistency != ReplicaConsistency.Prefix) return new ReadReply(ReplicaOutcome.NotReadable, null);
         var lengthBytes = blockCount * VolumeBlocks.BlockBytes;
-        var data = _pool.Rent(lengthBytes);
+        var data = pool.Rent(lengthBytes);
         try
         {
             await _store.ReadAsync(block, blockCount, data.Memory[..lengthBytes]);
@@ -204,22 +214,14 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         try
         {
             if (CheckStep(request.Epoch, request.Incarnation, request.Number) is { } answer) return answer;
-            switch (request.Step)
+            await (request.Step switch
             {
-                case RebuildStep.Truncate:
-                    await _store!.TruncateAsync(request.Seq);
-                    break;
-                case RebuildStep.Begin:
-                    await _store!.BeginRebuildAsync(request.From, request.Seq);
-                    break;
-                case RebuildStep.End:
-                    await _store!.EndRebuildAsync();
-                    break;
-                default:
-                    throw new ArgumentOutOfRangeException(nameof(request), request.Step, "Unknown rebuild step.");
-            }
-
-            return Done(request.Epoch, request.Number);
+                RebuildStep.Truncate => _store!.TruncateAsync(request.Seq),
+                RebuildStep.Begin => _store!.BeginRebuildAsync(request.From, request.Seq),
+                RebuildStep.End => _store!.EndRebuildAsync(),
+                _ => throw new ArgumentOutOfRangeException(nameof(request), request.Step, "Unknown rebuild step."),
+            });
+            return _steps.Done(request.Epoch, request.Number, _store!.Status);
         }
         catch (StorageFullException e)
         {
@@ -252,7 +254,7 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
                 }
             }
 
-            return Done(request.Epoch, number);
+            return _steps.Done(request.Epoch, number, _store!.Status);
         }
         catch (StorageFullException e)
         {
@@ -269,35 +271,13 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         }
     }
 
-    public async ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns)
-    {
-        var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return new ChangedReply(refusal, [], -1, Obstacle);
-        try
-        {
-            var changed = await _store!.ListChangedAsync(sinceSeq, fromBlock, maxRuns);
-            return new ChangedReply(Check(epoch, incarnation), changed.Runs, changed.NextBlock);
-        }
-        catch (IOException e)
-        {
-            return new ChangedReply(Fail("list changed blocks", e).Outcome, [], -1, e.Message);
-        }
-    }
+    public ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns) => ListAsync(
+        epoch, incarnation, "list changed blocks", () => _store!.ListChangedAsync(sinceSeq, fromBlock, maxRuns),
+        (outcome, changed, reason) => outcome is ReplicaOutcome.Ok ? new ChangedReply(outcome, changed.Runs, changed.NextBlock) : new ChangedReply(outcome, [], -1, reason));
 
-    public async ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns)
-    {
-        var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return new AllocatedReply(refusal, [], Obstacle);
-        try
-        {
-            var runs = await _store!.ListAllocatedAsync(fromBlock, blockCount, maxRuns);
-            return new AllocatedReply(Check(epoch, incarnation), runs);
-        }
-        catch (IOException e)
-        {
-            return new AllocatedReply(Fail("list allocated blocks", e).Outcome, [], e.Message);
-        }
-    }
+    public ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns) => ListAsync(
+        epoch, incarnation, "list allocated blocks", () => _store!.ListAllocatedAsync(fromBlock, blockCount, maxRuns),
+        (outcome, runs, reason) => outcome is ReplicaOutcome.Ok ? new AllocatedReply(outcome, runs!) : new AllocatedReply(outcome, [], reason));
 
     /// <summary>One bounded step of the store's background work; false when there was nothing to do.</summary>
     public async ValueTask<bool> MaintainAsync()
@@ -359,21 +339,26 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
         return epoch < _store.FenceEpoch && !Faults.SkipEpochCheck ? ReplicaOutcome.StaleEpoch : ReplicaOutcome.Ok;
     }
 
+    private async ValueTask<TReply> ListAsync<TResult, TReply>(long epoch, Guid incarnation, string what, Func<ValueTask<TResult>> list, Func<ReplicaOutcome, TResult?, string, TReply> reply)
+    {
+        var refusal = Check(epoch, incarnation);
+        if (refusal is not ReplicaOutcome.Ok) return reply(refusal, default, Obstacle);
+        try
+        {
+            var result = await list();
+            return reply(Check(epoch, incarnation), result, Obstacle);
+        }
+        catch (IOException e)
+        {
+            return reply(Fail(what, e).Outcome, default, e.Message);
+        }
+    }
+
     private RebuildReply? CheckStep(long epoch, Guid incarnation, long number)
     {
         var refusal = Check(epoch, incarnation);
         if (refusal is not ReplicaOutcome.Ok) return new RebuildReply(refusal, _store?.Status, Obstacle);
-        var judgement = _steps.Judge(epoch, number);
-        if (judgement == StepJudgement.Next) return null;
-        return judgement == StepJudgement.Repeated
-            ? new RebuildReply(ReplicaOutcome.Ok, _store!.Status)
-            : new RebuildReply(ReplicaOutcome.Failed, _store!.Status, $"step {number} came after step {_steps.Last}");
-    }
-
-    private RebuildReply Done(long epoch, long number)
-    {
-        _steps.Raise(epoch, number);
-        return new RebuildReply(ReplicaOutcome.Ok, _store!.Status);
+        return _steps.Answer(epoch, number, _store!.Status);
     }
 
     private AppendReply Reply(ReplicaOutcome outcome)
@@ -388,6 +373,9 @@ public sealed partial class ReplicaSession : IReplicaChannel, IAsyncDisposable
     {
         _failure ??= exception.Message;
         LogStoreFailed(operation, exception);
+
+        // The next life must not run into the same again and again.
+        if (exception is StoreCorruptException && _store is { } store) _ = DamagedStore.MarkAsync(store, _logger);
         return Reply(ReplicaOutcome.Failed);
     }
 

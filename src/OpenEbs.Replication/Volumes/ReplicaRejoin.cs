@@ -90,6 +90,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             return false;
         }
 
+        if ((opened.Outcome == ReplicaOutcome.Lost || opened.Status is { IsDamaged: true }) && await new ReplicaDiscard(context, link, owner).TryAsync(opened)) return false;
         if (opened.Outcome != ReplicaOutcome.Ok || opened.Status is null)
         {
             link.Reason = opened.Reason.Length > 0 ? opened.Reason : $"it answered {opened.Outcome}";

@@ -41,6 +41,9 @@ public enum VolumeEventKind
 
     /// <summary>It was made of replicas found on disk, which the metadata store did not know.</summary>
     Imported = 12,
+
+    /// <summary>A replica's damaged store was deleted, to be rebuilt from others.</summary>
+    ReplicaDiscarded = 20,
 }
 
 /// <summary>One transition of a volume, for people who want to know afterwards. It is written with the change of the record that it tells of: neither is there without the other.</summary>

@@ -53,7 +53,17 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
             if (missing.Count == 0) return responders;
             Reason = $"waiting for {string.Join(", ", missing.Select(c => $"replica {c.Link.Entry.Id} ({c.Reason})"))}";
             var gaveUp = context.Now - started > context.Ticks(options.ReplicaTimeout) || missing.All(c => c.Failed);
-            if (gaveUp && responders.Count >= context.Keeper.Record!.MinInSync && responders.Any(c => !c.Status!.MayHaveLostTail))
+            var minInSync = context.Keeper.Record!.MinInSync;
+            var isEnough = responders.Count >= minInSync && responders.Any(c => !c.Status!.MayHaveLostTail);
+            if (gaveUp && !isEnough && missing.Any(c => c.Answer is not null))
+            {
+                // What is damaged may do for as long as there is nothing better.
+                foreach (var candidate in missing) candidate.Status = candidate.Answer;
+                continue;
+            }
+
+            // Nobody needs to wait for those that will never answer: what all in-sync replicas had, each of the others has.
+            if ((gaveUp && isEnough) || (responders.Count > 0 && missing.All(c => c.IsLost)))
             {
                 // A predecessor that is cut off from us but not from a missing replica may still serve reads from it while it holds
                 // leases of the others; those were granted before they were fenced.
@@ -91,16 +101,22 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         var link = candidate.Link;
         try
         {
-            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created, link.NextStepNumber(), context.Keeper.ForReplicas));
+            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created, link.NextStepNumber(), context.Keeper.ForReplicas, IsNew: true));
             if (reply.Outcome == ReplicaOutcome.StaleEpoch) owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");
-            else if (reply.Outcome != ReplicaOutcome.Ok || reply.Status is null) Fail(candidate, reply.Reason);
+            else if (reply.Outcome != ReplicaOutcome.Ok || reply.Status is null)
+            {
+                candidate.IsLost = reply.Outcome == ReplicaOutcome.Lost;
+                Fail(candidate, reply.Reason);
+            }
             else if (reply.Status.Consistency != ReplicaConsistency.Prefix) Fail(candidate, "it is in the middle of a rebuild");
             else
             {
                 link.Incarnation = reply.Incarnation;
                 link.UsedBytes = reply.Status.UsedBytes;
                 candidate.FencedAt = context.Now;
-                candidate.Status = reply.Status;
+                candidate.Answer = reply.Status;
+                if (reply.Status.IsDamaged) Fail(candidate, "its store is damaged");
+                else candidate.Status = reply.Status;
             }
         }
         catch (Exception e) when (!context.IsStopped)
@@ -130,7 +146,7 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         if (levelled.All(done => done)) return true;
 
         // What was known of those that were levelled is no longer so: their logs have grown, or were cut.
-        foreach (var candidate in responders) candidate.Status = null;
+        foreach (var candidate in responders) candidate.Status = candidate.Answer = null;
         return false;
     }
 
@@ -218,7 +234,14 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
     {
         public ReplicaLink Link { get; } = link;
 
+        /// <summary>What it has, when it is to be opened with.</summary>
         public StoreStatus? Status { get; set; }
+
+        /// <summary>What it has, also when that is damaged.</summary>
+        public StoreStatus? Answer { get; set; }
+
+        /// <summary>It has no store that can be opened.</summary>
+        public bool IsLost { get; set; }
 
         public long FencedAt { get; set; }
 

@@ -33,6 +33,9 @@ internal sealed record Superblock
     public ulong Revision { get; init; }
     public bool Clean { get; init; }
     public bool TailInDoubt { get; init; }
+
+    /// <summary>Something of it was found damaged that cannot be repaired block by block.</summary>
+    public bool Damaged { get; init; }
     public bool Rebuilding { get; init; }
     public long FenceEpoch { get; init; }
 
@@ -61,7 +64,7 @@ internal sealed record Superblock
         slot.Clear();
         BinaryPrimitives.WriteUInt32LittleEndian(slot, FormatTags.Superblock);
         BinaryPrimitives.WriteUInt16LittleEndian(slot[4..], FormatTags.Version);
-        BinaryPrimitives.WriteUInt16LittleEndian(slot[6..], (ushort)((Clean ? 1 : 0) | (TailInDoubt ? 2 : 0) | (Rebuilding ? 4 : 0)));
+        BinaryPrimitives.WriteUInt16LittleEndian(slot[6..], (ushort)((Clean ? 1 : 0) | (TailInDoubt ? 2 : 0) | (Rebuilding ? 4 : 0) | (Damaged ? 8 : 0)));
         BinaryPrimitives.WriteUInt64LittleEndian(slot[8..], Revision);
         BinaryPrimitives.WriteInt64LittleEndian(slot[16..], FenceEpoch);
         BinaryPrimitives.WriteUInt64LittleEndian(slot[24..], CheckpointLsn);
@@ -93,13 +96,14 @@ internal sealed record Superblock
         if (BinaryPrimitives.ReadUInt32LittleEndian(slot[(SlotBytes - 4)..]) != Crc32C.Compute(slot[..(SlotBytes - 4)])) return null;
         var version = BinaryPrimitives.ReadUInt16LittleEndian(slot[4..]);
         if (version != FormatTags.Version)
-            throw new StoreCorruptException($"The superblock is of format version {version}; this program reads version {FormatTags.Version}. Use the release that wrote it, or let the replica be rebuilt from another.");
+            throw new StoreForeignException($"The superblock is of format version {version}; this program reads version {FormatTags.Version}. Use the release that wrote it, or let the replica be rebuilt from another.");
         var flags = BinaryPrimitives.ReadUInt16LittleEndian(slot[6..]);
         return new Superblock
         {
             Clean = (flags & 1) != 0,
             TailInDoubt = (flags & 2) != 0,
             Rebuilding = (flags & 4) != 0,
+            Damaged = (flags & 8) != 0,
             Revision = BinaryPrimitives.ReadUInt64LittleEndian(slot[8..]),
             FenceEpoch = BinaryPrimitives.ReadInt64LittleEndian(slot[16..]),
             CheckpointLsn = BinaryPrimitives.ReadUInt64LittleEndian(slot[24..]),

@@ -107,6 +107,7 @@ internal sealed class Checkpoints(StoreState state, Func<ValueTask<long>> flush)
         {
             Clean = old.Clean,
             BootId = old.BootId,
+            Damaged = old.Damaged,
             TailInDoubt = state.TailInDoubt,
             FenceEpoch = old.FenceEpoch,
             CommitSeq = state.CommitSeq,

@@ -58,6 +58,9 @@ public interface IReplicaStore : IAsyncDisposable
     /// <exception cref="ArgumentOutOfRangeException">lastSeq is below Status.LogStart.Seq or above Status.Last.Seq.</exception>
     ValueTask TruncateAsync(long lastSeq);
 
+    /// <summary>Remembers, also across openings, that something was found damaged that cannot be repaired block by block (<see cref="StoreStatus.IsDamaged"/>).</summary>
+    ValueTask MarkDamagedAsync();
+
     /// <summary>Reads operations back from the log, from <paramref name="fromSeq"/> on, at most <paramref name="maxBytes"/> of data but at least one operation. All of one
     /// epoch. Null when fromSeq is past the end. Throws <see cref="ArgumentOutOfRangeException"/> when fromSeq is at or below Status.LogStart.Seq.
     /// The returned memory stays valid until the caller drops it.</summary>

@@ -107,7 +107,7 @@ internal sealed class LogRecovery(StoreState state, MapUpdates updates)
             case RecordKind.Truncate:
                 break;
             default:
-                throw new StoreCorruptException($"{state.Device.Path}: segment {header.SegmentNumber} has a record of unknown kind {header.Kind}; it was written by a newer release. Use that one.");
+                throw new StoreForeignException($"{state.Device.Path}: segment {header.SegmentNumber} has a record of unknown kind {header.Kind}; it was written by a newer release. Use that one.");
         }
     }
 

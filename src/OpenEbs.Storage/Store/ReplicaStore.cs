@@ -43,6 +43,7 @@ public sealed partial class ReplicaStore : IReplicaStore
         Consistency = _state.Consistency,
         RebuildBaseSeq = _state.RebuildBaseSeq,
         MayHaveLostTail = _state.TailInDoubt,
+        IsDamaged = _state.Superblock.Damaged,
         UsedBytes = _state.Segments.FileBytes + _state.Pages.FileBytes + Superblock.FileBytes,
         WritableBytes = _log.WritableBytes(),
     };
@@ -103,6 +104,11 @@ public sealed partial class ReplicaStore : IReplicaStore
         if (epoch <= _state.FenceEpoch) return;
         await _state.WriteSuperblockAsync(s => s with { FenceEpoch = Math.Max(epoch, s.FenceEpoch), CommitSeq = Math.Max(s.CommitSeq, _state.CommitSeq) });
         _state.FenceEpoch = Math.Max(_state.FenceEpoch, epoch);
+    }
+
+    public async ValueTask MarkDamagedAsync()
+    {
+        if (!_state.Superblock.Damaged) await _state.WriteSuperblockAsync(s => s with { Damaged = true });
     }
 
     public async ValueTask AppendAsync(StoreBatch batch)

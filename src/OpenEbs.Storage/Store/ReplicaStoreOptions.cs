@@ -12,6 +12,9 @@ public sealed record ReplicaStoreOptions
     /// <summary>Makes a store where there is none.</summary>
     public bool CreateIfAbsent { get; init; }
 
+    /// <summary>What is made then is in the midst of a rebuild: nobody takes it for a whole volume that is empty.</summary>
+    public bool CreateRebuilding { get; init; }
+
     /// <summary>Length of a segment file, a multiple of 4,096, at most 4 GiB less one page; fixed when the store is created.</summary>
     public int SegmentBytes { get; init; } = 16 << 20;
 

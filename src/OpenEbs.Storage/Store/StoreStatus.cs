@@ -63,6 +63,9 @@ public sealed record StoreStatus
     /// has levelled and taken into service) or the end of a rebuild.</summary>
     public required bool MayHaveLostTail { get; init; }
 
+    /// <summary>Its map or its log was found damaged: it serves what can still be read, and is to be discarded and rebuilt as soon as others have everything. False again only for a new store.</summary>
+    public bool IsDamaged { get; init; }
+
     /// <summary>Bytes occupied on the pool.</summary>
     public required long UsedBytes { get; init; }
 

@@ -17,7 +17,7 @@ internal static class SuperblockFile
             if (file is not null && file.LengthBytes == Superblock.FileBytes && await ReadAsync(file) is { } found)
             {
                 if (found.ReplicaId != options.ReplicaId)
-                    throw new StoreCorruptException($"{device.Path} holds replica {found.ReplicaId}, not {options.ReplicaId}. Give each replica a directory of its own.");
+                    throw new StoreForeignException($"{device.Path} holds replica {found.ReplicaId}, not {options.ReplicaId}. Give each replica a directory of its own.");
 
                 // A killed process may have left the newer copy in the page cache only; the next write replaces the other one, which then would be the only one on media.
                 await file.FlushAsync();
@@ -55,7 +55,7 @@ internal static class SuperblockFile
     private static async ValueTask<(IStorageFile File, Superblock Superblock)> CreateAsync(IStorageDevice device, ReplicaStoreOptions options)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(options.SegmentBytes % FormatTags.PageBytes, 0, nameof(options));
-        var superblock = new Superblock { ReplicaId = options.ReplicaId, BootId = options.BootId, SegmentBytes = options.SegmentBytes, ReplaySegment = 1, ReplayOffset = FormatTags.PageBytes, NextSegmentNumber = 1, Revision = 1 };
+        var superblock = new Superblock { ReplicaId = options.ReplicaId, BootId = options.BootId, SegmentBytes = options.SegmentBytes, ReplaySegment = 1, ReplayOffset = FormatTags.PageBytes, NextSegmentNumber = 1, Revision = 1, Rebuilding = options.CreateRebuilding };
         var slots = new byte[Superblock.FileBytes];
         superblock.Write(slots.AsSpan(0, Superblock.SlotBytes));
         superblock.Write(slots.AsSpan(Superblock.SlotBytes));

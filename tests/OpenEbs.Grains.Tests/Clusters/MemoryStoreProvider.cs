@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using OpenEbs.Grains.Pools;
+using OpenEbs.Replication.Replicas;
+using OpenEbs.Storage.Store;
 using OpenEbs.Testing.Store;
 
 namespace OpenEbs.Grains.Tests.Clusters;
@@ -9,12 +11,12 @@ internal sealed class MemoryStoreProvider : IReplicaStoreProvider
 {
     private readonly ConcurrentDictionary<string, MemoryReplicaStore> _stores = new();
 
-    public ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, bool create)
+    public ValueTask<OpenedReplicaStore> OpenAsync(LocalPool pool, string replicaId, StoreOpening opening)
     {
         var path = pool.ReplicaPath(replicaId);
         if (!Directory.Exists(path))
         {
-            if (!create) throw new IOException($"There is no replica {replicaId} in {pool.Path}.");
+            if (opening == StoreOpening.Existing) throw new StoreNotFoundException($"There is no replica {replicaId} in {pool.Path}.");
             Directory.CreateDirectory(path);
             _stores[path] = new MemoryReplicaStore();
         }

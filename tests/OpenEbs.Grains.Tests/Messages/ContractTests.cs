@@ -17,7 +17,7 @@ public class ContractTests
     [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,Write,WriteZeroes")]
     [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ExplainPlacement,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,PlanNodeDrain,PlanPoolDrain,PlanVolume,RemoveNode,RemovePool,SetNodeAvailability,SetPoolAvailability,SetReplicas")]
     [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
-    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Flush,Inspect,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
+    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Discard,Flush,Inspect,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
     [InlineData(typeof(IClusterRecovery), "openebs.IClusterRecovery", "DeleteOrphan,ImportVolume,ListOrphans")]
     [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
     [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools,GetReplicas")]

@@ -21,6 +21,8 @@ internal abstract class StoreWrapper(IReplicaStore store) : IReplicaStore
 
     public virtual ValueTask RepairAsync(long block, int blockCount, ReadOnlyMemory<byte> data, ReadOnlyMemory<uint> checksums) => store.RepairAsync(block, blockCount, data, checksums);
 
+    public ValueTask MarkDamagedAsync() => store.MarkDamagedAsync();
+
     public ValueTask TruncateAsync(long lastSeq) => store.TruncateAsync(lastSeq);
 
     public ValueTask<StoreBatch?> ReadLogAsync(long fromSeq, int maxBytes) => store.ReadLogAsync(fromSeq, maxBytes);

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Replicas;
 using OpenEbs.Simulation.Histories;
 using OpenEbs.Simulation.Scheduling;
 using OpenEbs.Storage.Devices;
@@ -58,10 +59,40 @@ internal sealed class DeviceReplicaDisk : IReplicaDisk
 
     public TimeSpan Slowness { get; set; }
 
-    public async ValueTask<IReplicaStore> OpenAsync(bool create, string bootId)
+    public bool Exists => _device.List().Count > 0;
+
+    public async ValueTask DiscardAsync()
+    {
+        _rotten.Clear();
+        await ReplicaStore.DeleteAsync(_device);
+    }
+
+    public bool Damage()
+    {
+        var pages = new List<(string File, int Page)>();
+        foreach (var file in _device.List().Where(name => !name.StartsWith("segment-", StringComparison.Ordinal)))
+        {
+            var bytes = _device.ReadAllBytes(file);
+            for (var page = 0; page < bytes.Length / PageBytes; page++)
+            {
+                if (bytes.AsSpan(page * PageBytes, PageBytes).ContainsAnyExcept((byte)0)) pages.Add((file, page));
+            }
+        }
+
+        if (pages.Count == 0) return false;
+        var (name, number) = _random.Pick(pages);
+
+        // One page may be of the past, or be read by nobody; a whole file is not.
+        var isWholeFile = _random.Chance(0.5);
+        foreach (var (file, page) in pages.Where(p => isWholeFile ? p.File == name : p == (name, number)))
+            _device.FlipBit(file, ((long)page * PageBytes) + _random.Next(_random.Chance(0.5) ? 256 : PageBytes), _random.Next(8));
+        return true;
+    }
+
+    public async ValueTask<IReplicaStore> OpenAsync(StoreOpening opening, string bootId)
     {
         IStorageDevice device = new SlowStorageDevice(_device, () => Slowness > TimeSpan.Zero ? Task.Delay(Slowness * _random.NextDouble(), _time) : null);
-        return await ReplicaStore.OpenAsync(device, _options with { BootId = bootId, CreateIfAbsent = create }, _time, _logger);
+        return await ReplicaStore.OpenAsync(device, _options with { BootId = bootId, CreateIfAbsent = opening != StoreOpening.Existing, CreateRebuilding = opening == StoreOpening.CreateRebuilding }, _time, _logger);
     }
 
     public long RoomBytes => _device.FreeBytes - _options.ReserveBytes;

@@ -1,3 +1,4 @@
+using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Store;
 
 namespace OpenEbs.Simulation.Disks;
@@ -5,8 +6,17 @@ namespace OpenEbs.Simulation.Disks;
 /// <summary>What one replica has on its host's disk: it outlives processes.</summary>
 public interface IReplicaDisk
 {
-    /// <summary>Opens the store for a new process; its argument of creation as in ReplicaSession.</summary>
-    ValueTask<IReplicaStore> OpenAsync(bool create, string bootId);
+    /// <summary>There is a store, though it may be damaged.</summary>
+    bool Exists { get; }
+
+    /// <summary>Opens the store for a new process.</summary>
+    ValueTask<IReplicaStore> OpenAsync(StoreOpening opening, string bootId);
+
+    /// <summary>Deletes the store, which is not open.</summary>
+    ValueTask DiscardAsync();
+
+    /// <summary>Harms a page of the map or the superblock; false when there is none.</summary>
+    bool Damage();
 
     /// <summary>The process that used the store was killed.</summary>
     void Kill();

@@ -1,3 +1,4 @@
+using OpenEbs.Replication.Replicas;
 using OpenEbs.Simulation.Scheduling;
 using OpenEbs.Storage.Store;
 using OpenEbs.Testing.Store;
@@ -20,9 +21,28 @@ public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time, Fu
 
     public TimeSpan Slowness { get; set; }
 
-    public async ValueTask<IReplicaStore> OpenAsync(bool create, string bootId)
+    public bool Exists => _exists;
+
+    public ValueTask DiscardAsync()
     {
-        if (!_exists && !create) throw new StoreCorruptException("There is no replica here.");
+        _calls.Clear();
+        _rotten.Clear();
+        (_durableCount, _durableSeq, _fenceEpoch, _exists, _mayHaveLostTail) = (0, 0, 0, false, false);
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>It has neither map nor superblock.</summary>
+    public bool Damage() => false;
+
+    public async ValueTask<IReplicaStore> OpenAsync(StoreOpening opening, string bootId)
+    {
+        if (!_exists && opening == StoreOpening.Existing) throw new StoreNotFoundException("There is no replica here.");
+        if (!_exists && opening == StoreOpening.CreateRebuilding)
+        {
+            _calls.Add(store => store.BeginRebuildAsync(LogPosition.Zero, 0));
+            _durableCount = 1;
+        }
+
         if (_exists && _bootId != bootId && !_isClosed) _mayHaveLostTail = true;
         _exists = true;
         _bootId = bootId;
@@ -125,6 +145,8 @@ public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time, Fu
             var (copy, sums) = (data.ToArray(), checksums.ToArray());
             return ApplyDurablyAsync(store => store.RepairAsync(block, blockCount, copy, sums));
         }
+
+        public ValueTask MarkDamagedAsync() => ValueTask.CompletedTask;
 
         public ValueTask TruncateAsync(long lastSeq) => ApplyDurablyAsync(store => store.TruncateAsync(lastSeq));
 

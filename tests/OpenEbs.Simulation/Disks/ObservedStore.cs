@@ -54,6 +54,10 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
             {
                 await store.ReadAsync(block, count, buffer.AsMemory(0, count * 4096));
             }
+            catch (StoreCorruptException) when (ledger.IsDamaged)
+            {
+                return;
+            }
             catch (BadBlockException)
             {
                 await CheckSinglyAsync(block, count, expected, mayBeBad);
@@ -146,6 +150,12 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
         if (!isAlive()) return;
         ledger.Intended = null;
         ledger.Last = ledger.Highest = store.Status.Last;
+    }
+
+    public ValueTask MarkDamagedAsync()
+    {
+        Trace("is marked as damaged");
+        return store.MarkDamagedAsync();
     }
 
     public ValueTask<StoreBatch?> ReadLogAsync(long fromSeq, int maxBytes) => store.ReadLogAsync(fromSeq, maxBytes);

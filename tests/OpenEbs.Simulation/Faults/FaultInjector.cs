@@ -167,6 +167,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
             case FaultKind.FullPool: return FillPools(replica, length);
             case FaultKind.AddReplica: return AddReplica(host);
             case FaultKind.RemoveReplica: return RemoveReplica(replica);
+            case FaultKind.MediaDamage: return Damage(replica);
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown fault.");
         }
@@ -324,11 +325,23 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
 
         // Rot in the part of the log that is replayed at the next opening shortens the log of that replica. So only one replica per run is hit, and only where the others are needed to open the volume.
         var isReal = world.Settings.UsesRealStores && !world.Options.MemoryStoresOnly;
-        if (isReal && (world.Settings.MinInSync < 2 || world.RottenBlocks.Keys.Any(rotten => rotten.Replica != replica.Id))) return false;
+        if (isReal && (world.Settings.MinInSync < 2 || (world.DamagedReplica ?? replica.Id) != replica.Id || world.RottenBlocks.Keys.Any(rotten => rotten.Replica != replica.Id))) return false;
         if (!replica.Disk.Rot(block)) return false;
         replica.Ledger.MayEndEarly = isReal;
         replica.Ledger.RotCount++;
         world.RottenBlocks[(replica.Id, block)] = world.History.NextMoment();
+        return true;
+    }
+
+    /// <summary>Harms one replica of the run, again and again, while another has everything too.</summary>
+    private bool Damage(ReplicaHost replica)
+    {
+        var record = world.Records.Record;
+        if (record.InSyncCount < 2 || record.Find(replica.Id)?.Standing != ReplicaStanding.InSync) return false;
+        if ((world.DamagedReplica ?? replica.Id) != replica.Id || world.RottenBlocks.Keys.Any(rotten => rotten.Replica != replica.Id)) return false;
+        if (!replica.Disk.Damage()) return false;
+        world.DamagedReplica = replica.Id;
+        replica.Ledger.IsDamaged = replica.Ledger.MayEndEarly = true;
         return true;
     }
 

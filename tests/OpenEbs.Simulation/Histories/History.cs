@@ -121,12 +121,17 @@ public sealed class History(VolumeOrder order, SimulatedScheduler scheduler)
         ledger.Floor = LogPosition.Zero;
     }
 
+    /// <summary>Sectors whose order of events could not be checked: too much of it is uncertain.</summary>
+    public int UndecidedCount { get; private set; }
+
     /// <summary>P1 to P6, over the whole run.</summary>
     public void Check()
     {
         CheckDurability();
         var losses = _losses.Select(loss => new DeclaredLoss(loss.Epoch, loss.Moment, _firstAnswer.GetValueOrDefault(loss.Epoch, long.MaxValue), order.ParentOf(loss.Epoch) ?? loss.Kept)).ToArray();
-        new LinearizabilityCheck(Commands, order, losses).Run();
+        var linearizability = new LinearizabilityCheck(Commands, order, losses);
+        linearizability.Run();
+        UndecidedCount = linearizability.UndecidedCount;
         var atomicity = new AtomicityCheck(Commands, order);
         foreach (var read in Commands.Where(command => command is { Kind: CommandKind.Read, Outcome: CommandOutcome.Ok })) atomicity.Check(read.ToString(), read.FirstSector, read.Found);
 

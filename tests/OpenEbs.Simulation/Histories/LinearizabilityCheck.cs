@@ -12,6 +12,9 @@ public sealed record DeclaredLoss(long Epoch, long Start, long End, LogPosition 
 /// <summary>P3: whether every sector of the volume behaved as one register with one order of events, whatever coordinators there were.</summary>
 public sealed class LinearizabilityCheck(IReadOnlyList<VolumeCommand> commands, VolumeOrder order, IReadOnlyList<DeclaredLoss> losses)
 {
+    /// <summary>Sectors (or groups of sectors of one history) of which nothing can be said.</summary>
+    public int UndecidedCount { get; private set; }
+
     /// <exception cref="PromiseBrokenException">It did not.</exception>
     public void Run()
     {
@@ -23,7 +26,14 @@ public sealed class LinearizabilityCheck(IReadOnlyList<VolumeCommand> commands, 
         {
             // Sectors that always travelled together have the same history: one of them is enough.
             if (bySector[sector] is not { } operations || !known.Add(Signature(operations))) continue;
-            if (RegisterHistory.FindContradiction(operations) is { } wrong) throw Explain(sector, operations, wrong);
+            try
+            {
+                if (RegisterHistory.FindContradiction(operations) is { } wrong) throw Explain(sector, operations, wrong);
+            }
+            catch (UndecidedException)
+            {
+                UndecidedCount++;
+            }
         }
     }
 

@@ -26,6 +26,9 @@ public readonly record struct RegisterOperation(RegisterAction Action, long Valu
 public sealed class RegisterHistory
 {
     private const int MaxOpen = 64;
+
+    /// <summary>States of one sector at one moment that are followed at most: seconds of work.</summary>
+    private const int MaxStates = 1 << 17;
     private const long Unseen = long.MinValue;
 
     private readonly RegisterOperation[] _operations;
@@ -58,6 +61,7 @@ public sealed class RegisterHistory
     }
 
     /// <summary>The operation that no order explains; null when the history is linearizable.</summary>
+    /// <exception cref="UndecidedException">Too much was open at a time to tell.</exception>
     public static RegisterOperation? FindContradiction(IReadOnlyList<RegisterOperation> operations, long initialValue = 0) => new RegisterHistory(operations).Find(initialValue);
 
     private RegisterOperation? Find(long initialValue)
@@ -129,6 +133,7 @@ public sealed class RegisterHistory
                 if (_open[i] is { Action: RegisterAction.Read or RegisterAction.Differ } operation && Apply(state.Value, operation) is not null) state = state with { Happened = state.Happened | (1UL << i) };
             }
 
+            if (seen.Count == MaxStates) throw new UndecidedException();
             if (seen.Add(state)) todo.Push(state);
         }
     }
@@ -187,3 +192,6 @@ public sealed class RegisterHistory
 
     private readonly record struct State(long Value, ulong Happened);
 }
+
+/// <summary>A sector has more possible histories than can be followed: so many writes of unknown outcome, and losses that were declared, met on it.</summary>
+public sealed class UndecidedException() : Exception("More histories of one sector are possible than can be followed.");

@@ -33,6 +33,19 @@ public sealed class ReplicaLedger(string id)
     /// <summary>A block of it rotted: if that was in the part of the log that is replayed when the store is opened, the log ends there.</summary>
     public bool MayEndEarly { get; set; }
 
+    /// <summary>Its map or superblock was harmed on media: it may be unreadable until it is discarded and rebuilt.</summary>
+    public bool IsDamaged { get; set; }
+
+    /// <summary>It has nothing, and is to be rebuilt.</summary>
+    public void BeginAnew()
+    {
+        Last = Highest = Floor = LogPosition.Zero;
+        Intended = null;
+        Consistency = ReplicaConsistency.Rebuilding;
+        RebuildInDoubt = PowerLost = MayEndEarly = IsDamaged = false;
+        BadBlocksSeen.Clear();
+    }
+
     /// <summary>How often its media rotted.</summary>
     public int RotCount { get; set; }
 

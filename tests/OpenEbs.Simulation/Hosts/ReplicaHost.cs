@@ -50,7 +50,7 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
         var logger = world.CreateLogger(process.Name);
         process.Start(async () =>
         {
-            var session = new ReplicaSession(create => OpenStoreAsync(create, process), world.Random.NextGuid(), Pool, logger) { Faults = world.Breakage.ReplicaFaults };
+            var session = new ReplicaSession(opening => OpenStoreAsync(opening, process), DiscardStoreAsync, world.Random.NextGuid(), Pool, logger) { Faults = world.Breakage.ReplicaFaults };
             _session = session;
             _channel = world.Breakage.WrapReplica(session);
             for (; ; )
@@ -59,6 +59,18 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
                 for (var steps = 0; steps < 20 && await session.MaintainAsync(); steps++)
                 {
                 }
+
+                if (session.Failure is null) continue;
+
+                // The next life may find the store good again; and if not, says why.
+                world.Log($"replica {id} starts anew: {session.Failure}");
+                world.Scheduler.After(TimeSpan.FromMilliseconds(10), () =>
+                {
+                    if (Process != process || process.IsDead) return;
+                    Kill();
+                    Start();
+                });
+                return;
             }
         });
     }
@@ -165,9 +177,18 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
 
     private bool MayBeBad(long block) => world.RottenBlocks.ContainsKey((id, block));
 
-    private async ValueTask<IReplicaStore> OpenStoreAsync(bool create, SimulatedProcess process)
+    private async ValueTask DiscardStoreAsync()
     {
-        var opened = world.Breakage.WrapStore(await disk.OpenAsync(create, host.BootId));
+        world.Log($"replica {id} is discarded");
+        world.DiscardCount++;
+        _store = null;
+        await disk.DiscardAsync();
+    }
+
+    private async ValueTask<IReplicaStore> OpenStoreAsync(StoreOpening opening, SimulatedProcess process)
+    {
+        if (!disk.Exists && opening == StoreOpening.CreateRebuilding) Ledger.BeginAnew();
+        var opened = world.Breakage.WrapStore(await disk.OpenAsync(opening, host.BootId));
         var store = new ObservedStore(opened, Ledger, world.History, world.Scheduler, () => !process.IsDead);
         await store.CheckOpenedAsync(MayBeBad);
         _store = store;

@@ -14,6 +14,8 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
 
     public ValueTask<OpenReply> OpenAsync(OpenRequest request) => CallAsync("Open", session => session.OpenAsync(request));
 
+    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch) => CallAsync("Discard", session => session.DiscardAsync(epoch));
+
     public async ValueTask<AppendReply> AppendAsync(AppendRequest request) => await SendAsync("Append", request, (session, copy) => session.AppendAsync(copy));
 
     public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) =>

@@ -48,7 +48,7 @@ public sealed class FormatTests
         new Superblock { ReplicaId = "r", BootId = "b" }.Write(page);
         page[4] = 2;
         BitConverter.TryWriteBytes(page.AsSpan(4092), Crc32C.Compute(page.AsSpan(0, 4092)));
-        Assert.Contains("version 2", Assert.Throws<StoreCorruptException>(() => Superblock.Read(page)).Message, StringComparison.Ordinal);
+        Assert.Contains("version 2", Assert.Throws<StoreForeignException>(() => Superblock.Read(page)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -54,6 +54,30 @@ public sealed class LostTailTests
     }
 
     [Fact]
+    public async Task Damage_IsRemembered_UntilThereIsANewStore_WhichIsNeverTakenForAWholeOne()
+    {
+        var device = new SimulatedStorageDevice();
+        var options = SimulatedStoreHost.SmallOptions with { BootId = "b", CreateIfAbsent = true };
+        var store = await OpenOnAsync(device, options);
+        Assert.False(store.Status.IsDamaged);
+        await store.MarkDamagedAsync();
+        for (var i = 0; i < 60; i++) await AppendAsync(store, 1);
+        store.SetCommit(await store.FlushAsync());
+        await store.CloseAsync();
+        store = await OpenOnAsync(device, options);
+        Assert.True(store.Status.IsDamaged);
+        Assert.Equal(60, store.Last.Seq);
+        await store.DisposeAsync();
+        await ReplicaStore.DeleteAsync(device);
+        store = await OpenOnAsync(device, options with { CreateRebuilding = true });
+        Assert.Equal((false, ReplicaConsistency.Rebuilding), (store.Status.IsDamaged, store.Status.Consistency));
+        await store.DisposeAsync();
+        store = await OpenOnAsync(device, options with { CreateRebuilding = false });
+        Assert.Equal(ReplicaConsistency.Rebuilding, store.Status.Consistency);
+        await store.DisposeAsync();
+    }
+
+    [Fact]
     public async Task Doubt_EndsWithARebuild()
     {
         var store = await OpenAsync(false);
@@ -77,7 +101,7 @@ public sealed class LostTailTests
         var store = await OpenOnAsync(device, options with { CreateIfAbsent = true });
         await AppendAsync(store, 1);
         await store.CloseAsync();
-        var foreign = await Assert.ThrowsAsync<StoreCorruptException>(() => OpenOnAsync(device, options with { ReplicaId = "replica-2" }));
+        var foreign = await Assert.ThrowsAsync<StoreForeignException>(() => OpenOnAsync(device, options with { ReplicaId = "replica-2" }));
         Assert.Contains("holds replica replica-1, not replica-2", foreign.Message, StringComparison.Ordinal);
         device.Lose("superblock");
         await Assert.ThrowsAsync<StoreCorruptException>(() => OpenOnAsync(device, options with { CreateIfAbsent = true }));

@@ -126,6 +126,8 @@ public sealed class MemoryReplicaStore : IReplicaStore
         return ValueTask.CompletedTask;
     }
 
+    public ValueTask MarkDamagedAsync() => ValueTask.CompletedTask;
+
     public ValueTask<StoreBatch?> ReadLogAsync(long fromSeq, int maxBytes)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(fromSeq, _logStart.Seq);
