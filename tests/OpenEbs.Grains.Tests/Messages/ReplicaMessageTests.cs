@@ -98,7 +98,7 @@ public class ReplicaMessageTests
         var status = Status();
         Assert.All(typeof(StoreStatus).GetProperties(BindingFlags.Public | BindingFlags.Instance), property =>
             Assert.False(Equals(property.GetValue(status), property.PropertyType.IsValueType ? Activator.CreateInstance(property.PropertyType) : null), $"{property.Name} has its default value: the test cannot see whether it is lost"));
-        RoundTrip(new OpenRequest(5, true, 7));
+        RoundTrip(new OpenRequest(5, true, 7, null, IsNew: true));
         RoundTrip(new OpenReply(ReplicaOutcome.Ok, Guid.NewGuid(), status, "why"));
         RoundTrip(new RebuildRequest(5, Guid.NewGuid(), RebuildStep.Begin, 17, new LogPosition(4, 16), 3));
         RoundTrip(new RebuildReply(ReplicaOutcome.NoSpace, status, "full"));
@@ -126,6 +126,7 @@ public class ReplicaMessageTests
         Consistency = ReplicaConsistency.Rebuilding,
         RebuildBaseSeq = 60,
         MayHaveLostTail = true,
+        IsDamaged = true,
         UsedBytes = 1L << 40,
         WritableBytes = 1L << 41,
     };
