@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Rebuilds;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Simulation.Breakages;
 using OpenEbs.Simulation.Disks;
@@ -111,7 +112,7 @@ internal sealed class World
         var coordinator = new VolumeCoordinator(
             Breakage.WrapRecords(Records.Connect()),
             entry => new SimulatedReplicaChannel(Scheduler, Network, activation.Host, activation.Process, activation.Pool, ReplicaOf(entry)),
-            Settings.Coordinator,
+            Settings.Coordinator with { RebuildSlots = new RebuildSlots(1) },
             activation.Host.Time,
             activation.Pool,
             onFenced,

@@ -299,6 +299,7 @@ public sealed class WorldSettings
             WatchInterval = TimeSpan.FromMilliseconds(random.Pick<int>([5, 50])),
             CopyBytes = random.Pick<int>([16 << 10, 256 << 10]),
         };
+        Coordinator = Coordinator with { CopyWindowBytes = Coordinator.CopyBytes == 16 << 10 ? 64 << 10 : 8 << 20 };
         CutsAreNoticed = random.Chance(0.4);
         Drift = random.Chance(0.6) ? Coordinator.ClockDrift * random.NextDouble() * 0.99 : 0;
         Coordinator = Coordinator with { HeartbeatInterval = TimeSpan.FromMilliseconds(random.Pick<int>([30, 2000])) };

@@ -35,4 +35,7 @@ public sealed record ReplicaView
 
     /// <summary>Bytes of writes that its pool still takes, as it said last; null when nobody asked it yet.</summary>
     [Id(9)] public long? WritableBytes { get; init; }
+
+    /// <summary>Its rebuild; null when there is none.</summary>
+    [Id(10)] public RebuildView? Rebuild { get; init; }
 }

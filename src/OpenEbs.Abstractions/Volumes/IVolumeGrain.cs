@@ -22,6 +22,12 @@ public interface IVolumeGrain : IGrainWithStringKey
     [Alias("Scrub")]
     ValueTask ScrubAsync();
 
+    /// <summary>Bounds how much data a second rebuilds of the volume's replicas copy.</summary>
+    /// <param name="bytesPerSecond">0 for no limit; null for the cluster's default.</param>
+    /// <exception cref="VolumeRequestInvalidException">It is negative.</exception>
+    [Alias("SetRebuildLimit")]
+    ValueTask SetRebuildLimitAsync(long? bytesPerSecond);
+
     /// <summary>Reads; a reply with status Ok carries exactly <paramref name="lengthBytes"/> bytes, owned by the caller.</summary>
     [Alias("Read"), ResponseTimeout("01:00:00")]
     ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes);

@@ -62,6 +62,9 @@ public sealed record VolumeView
 
     /// <summary>What the cluster would do for the volume and cannot, for people; empty when there is nothing.</summary>
     [Id(16)] public string Concern { get; init; } = "";
+
+    /// <summary>Most that rebuilds of its replicas copy in a second; 0 for no limit, null for the cluster's default.</summary>
+    [Id(17)] public long? RebuildLimitBytesPerSecond { get; init; }
 }
 
 /// <summary>One iSCSI session on a volume, as its gateway reports it.</summary>

@@ -58,6 +58,16 @@ internal static class CommonOptions
         return default;
     }
 
+    /// <summary>Bytes a second; 0 for none, -1 for the cluster's default.</summary>
+    public static long? ParseRebuildLimit(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (text is "default") return -1;
+        if (ByteRate.TryParse(text, out var bytes, out var problem)) return bytes;
+        result.AddError($"{problem}, or default.");
+        return default;
+    }
+
     public static int ParseNumber(ArgumentResult result)
     {
         var text = result.Tokens[0].Value;

@@ -172,15 +172,21 @@ internal static class VolumeCommands
         var name = Name();
         var replicas = new Option<int?>("--replicas") { Description = "Number of replicas, 1 to 7, each on a pool of its own", CustomParser = result => CommonOptions.ParseNumber(result) };
         var minInSync = new Option<int?>("--min-in-sync") { Description = "Fewest in-sync replicas with which it serves I/O", CustomParser = result => CommonOptions.ParseNumber(result) };
-        var command = new Command("set", "Change how many replicas a volume has; new ones are rebuilt in the background.") { name, replicas, minInSync };
+        var rebuildLimit = new Option<long?>("--rebuild-limit")
+        {
+            Description = "Most that rebuilds copy in a second, such as 50MiB/s; none: no limit; default: the cluster's",
+            HelpName = "SIZE/s",
+            CustomParser = CommonOptions.ParseRebuildLimit,
+        };
+        var command = new Command("set", "Change how many replicas a volume has (new ones are rebuilt in the background), or how fast they may be rebuilt.") { name, replicas, minInSync, rebuildLimit };
         command.Validators.Add(result =>
         {
-            if (result.GetResult(replicas) is null && result.GetResult(minInSync) is null) result.AddError("nothing is asked for; give --replicas or --min-in-sync.");
+            if (result.GetResult(replicas) is null && result.GetResult(minInSync) is null && result.GetResult(rebuildLimit) is null) result.AddError("nothing is asked for; give --replicas, --min-in-sync or --rebuild-limit.");
         });
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var api = CommonOptions.Connect(parsed);
-            var request = new ChangeVolumeRequest { ReplicaCount = parsed.GetValue(replicas), MinInSync = parsed.GetValue(minInSync) };
+            var request = new ChangeVolumeRequest { ReplicaCount = parsed.GetValue(replicas), MinInSync = parsed.GetValue(minInSync), RebuildLimitBytesPerSecond = parsed.GetValue(rebuildLimit) };
             var volume = await Output.Progress.ShowAsync("Asking the volume", api.ChangeVolumeAsync(parsed.GetValue(name)!, request, cancellationToken));
             ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
             return (int)ExitCode.Ok;

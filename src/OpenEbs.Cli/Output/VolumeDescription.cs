@@ -40,6 +40,7 @@ internal static class VolumeDescription
         Add("Placement", new Text($"apart by node: {volume.NodeAntiAffinity.ToString().ToLowerInvariant()}, by zone: {volume.ZoneAntiAffinity.ToString().ToLowerInvariant()}{(volume.Selector.Length > 0 ? $", on pools with {volume.Selector}" : "")}"));
         Add("Write cache", new Text(volume.WriteCache ? "on" : "off"));
         Add("I/O timeout", new Text(Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))));
+        if (volume.RebuildLimitBytesPerSecond is { } limit) Add("Rebuild limit", new Text(ByteRate.Format(limit)));
         Add("Scrub", new Text(Scrub(volume)));
         Add("Coordinator", new Text(volume.Coordinator.Length > 0 ? volume.Coordinator : "-"));
         Add("Epoch", new Text(volume.Epoch.ToString(CultureInfo.InvariantCulture)));
@@ -47,7 +48,7 @@ internal static class VolumeDescription
         Add("Target", new Text(volume.TargetName));
         Add("Portals", new Text(volume.Portals.Count > 0 ? string.Join(", ", volume.Portals) : "-"));
         Add("Uid", new Text(volume.Uid.ToString()));
-        return new Rows(facts, Text.NewLine, ClusterCommands.ReplicaTable(volume.Replicas), Text.NewLine, Sessions(volume));
+        return new Rows(facts, Text.NewLine, ClusterCommands.ReplicaTable(volume.Replicas), Rebuilds(volume), Text.NewLine, Sessions(volume));
 
         void Add(string name, IRenderable value) => facts.AddRow(new Text(name, new Style(decoration: Decoration.Bold)), value);
     }
@@ -61,6 +62,24 @@ internal static class VolumeDescription
     {
         var last = volume.LastScrubAt is { } at ? $"last ended {at.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture)}" : "none has ended yet";
         return $"{last}; {(volume.IsScrubbing ? "one that was asked for" : "the present one")} is at {volume.ScrubProgress.ToString("P0", CultureInfo.InvariantCulture)}";
+    }
+
+    private static IRenderable Rebuilds(VolumeResource volume)
+    {
+        var replicas = volume.Replicas.Where(replica => replica.Rebuild is not null).ToList();
+        if (replicas.Count == 0) return new Text("");
+        var table = ResultWriter.Columns("REBUILD", "STATE", ">DONE", ">MOVED", ">EQUAL", ">SPEED", ">LEFT", "SOURCE", "WHY");
+        foreach (var replica in replicas)
+        {
+            var r = replica.Rebuild!;
+            var left = r.RemainingSeconds is { } seconds ? Duration.Format(TimeSpan.FromSeconds(Math.Ceiling(seconds))) : "-";
+            var why = r.Attempt > 1 ? $"{r.Reason} (attempt {r.Attempt})" : r.Reason;
+            table.Add(
+                replica.Id, ResultWriter.State(r.State.ToString()), $"{r.Progress.ToString("P0", CultureInfo.InvariantCulture)} of {ByteSize.Format(r.TotalBytes)}", ByteSize.Format(r.MovedBytes), ByteSize.Format(r.EqualBytes),
+                ByteRate.Format(r.BytesPerSecond), left, r.Source, why);
+        }
+
+        return new Rows(Text.NewLine, table);
     }
 
     private static IRenderable Sessions(VolumeResource volume)

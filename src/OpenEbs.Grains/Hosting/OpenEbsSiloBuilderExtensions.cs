@@ -9,6 +9,7 @@ using OpenEbs.Grains.Pools;
 using OpenEbs.Grains.Replicas.Messages;
 using OpenEbs.Grains.Transport;
 using OpenEbs.Grains.Volumes;
+using OpenEbs.Replication.Rebuilds;
 using Orleans.Configuration;
 using Orleans.Runtime.MembershipService.SiloMetadata;
 using Orleans.Runtime.Placement;
@@ -53,6 +54,7 @@ public static class OpenEbsSiloBuilderExtensions
         services.AddSingleton(options.Connections);
         services.AddSingleton<IoBufferSharing>();
         services.AddSingleton<VolumeGateway>();
+        services.AddSingleton(new RebuildSlots(options.MaxRebuilds));
         services.AddSingleton<VolumeRecords>();
         services.TryAddSingleton<IReplicaStoreProvider, FileReplicaStores>();
         AddWithLifecycle<LocalPools>(services);

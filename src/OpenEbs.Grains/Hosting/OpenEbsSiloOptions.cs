@@ -49,6 +49,9 @@ public sealed record OpenEbsSiloOptions
     /// <summary>When a pool counts as nearly full, and as full.</summary>
     public PoolThresholds PoolThresholds { get; init; } = new();
 
+    /// <summary>How many rebuilds the volumes that this silo coordinates run at the same time, at least 1.</summary>
+    public int MaxRebuilds { get; init; } = 2;
+
     /// <summary>How long a replica may be lost before a new one takes its place, on another pool.</summary>
     public TimeSpan ReplacementDelay { get; init; } = TimeSpan.FromMinutes(10);
 

@@ -56,6 +56,9 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
     public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) =>
         Obstacle is { } obstacle ? Away<CheckReply>(obstacle) : replica.CheckAsync(epoch, incarnation, block, blockCount);
 
+    public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) =>
+        Obstacle is { } obstacle ? Away<DigestReply>(obstacle) : replica.DigestAsync(epoch, incarnation, block, blockCount);
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => replica.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 
     public ValueTask<RebuildReply> RebuildAsync(RebuildRequest request) => replica.RebuildAsync(request);

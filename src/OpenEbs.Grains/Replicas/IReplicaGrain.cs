@@ -25,6 +25,9 @@ internal interface IReplicaGrain : IGrainWithStringKey
     [Alias("Check"), ResponseTimeout("00:00:10")]
     ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount);
 
+    [Alias("Digest"), ResponseTimeout("00:00:10")]
+    ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount);
+
     [Alias("ReadLog"), ResponseTimeout("00:00:10")]
     ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes);
 

@@ -119,6 +119,8 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
 
     public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.CheckAsync(epoch, incarnation, block, blockCount);
 
+    public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.DigestAsync(epoch, incarnation, block, blockCount);
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => _session!.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 
     public ValueTask<RebuildReply> RebuildAsync(RebuildRequest request) => _session!.RebuildAsync(request);

@@ -8,6 +8,7 @@ using OpenEbs.Grains.Hosting;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Grains.Replicas;
+using OpenEbs.Replication.Rebuilds;
 using OpenEbs.Replication.Replicas;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Volumes;
@@ -31,6 +32,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     private readonly NodeDirectory _nodes;
     private readonly LocalPools _pools;
     private readonly LocalVolumes _localVolumes;
+    private readonly RebuildSlots _rebuildSlots;
     private readonly TimeProvider _time;
     private readonly ILogger<VolumeGrain> _logger;
     private readonly SessionReports _sessions;
@@ -49,6 +51,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         NodeDirectory nodes,
         LocalPools pools,
         LocalVolumes localVolumes,
+        RebuildSlots rebuildSlots,
         TimeProvider time,
         ILogger<VolumeGrain> logger)
     {
@@ -57,6 +60,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         _nodes = nodes;
         _pools = pools;
         _localVolumes = localVolumes;
+        _rebuildSlots = rebuildSlots;
         _time = time;
         _logger = logger;
         _name = context.GrainId.Key.ToString()!;
@@ -135,6 +139,13 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     {
         await Coordinator.WhenServingAsync();
         Coordinator.Scrub();
+    }
+
+    public async ValueTask SetRebuildLimitAsync(long? bytesPerSecond)
+    {
+        if (bytesPerSecond is < 0) throw new VolumeRequestInvalidException($"The rebuild limit of volume '{_name}' cannot be {bytesPerSecond} bytes/s; give a positive number, or 0 for no limit.");
+        await Coordinator.WhenServingAsync();
+        await Coordinator.Rebuilds.SetLimitAsync(bytesPerSecond);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -280,7 +291,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     private void Open()
     {
-        _coordinator = new VolumeCoordinator(_records.Of(_name), Connect, _options.Coordinator with { Place = $"on node {_options.NodeName}" }, _time, IoBufferPool.Shared, OnFenced, _logger);
+        _coordinator = new VolumeCoordinator(_records.Of(_name), Connect, _options.Coordinator with { Place = $"on node {_options.NodeName}", RebuildSlots = _rebuildSlots }, _time, IoBufferPool.Shared, OnFenced, _logger);
         _coordinator.Start();
         _localVolumes.Add(_name, this);
         LogOpening(_name);

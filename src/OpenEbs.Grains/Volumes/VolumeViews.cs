@@ -1,5 +1,6 @@
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Replicas;
+using OpenEbs.Replication.Rebuilds;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Volumes;
 
@@ -25,6 +26,7 @@ internal static class VolumeViews
             UsedBytes = replica.UsedBytes,
             Reason = replica.Reason,
             WritableBytes = replica.WritableBytes,
+            Rebuild = replica.Rebuild is { } rebuild ? RebuildOf(rebuild) : null,
         }).ToList();
         return new VolumeView
         {
@@ -42,6 +44,7 @@ internal static class VolumeViews
             CommitSeq = snapshot.CommitSeq,
             Reason = snapshot.Reason,
             LastScrubAt = record?.LastScrubAt,
+            RebuildLimitBytesPerSecond = record?.RebuildLimitBytesPerSecond,
             ScrubProgress = snapshot.ScrubProgress,
             IsScrubbing = snapshot.IsScrubHurried,
         };
@@ -94,6 +97,29 @@ internal static class VolumeViews
 
     private static List<string> PortalsOf(NodeDirectory nodes) =>
         [.. nodes.ListActive().Select(node => node.Facts?.Portal ?? "").Where(portal => portal.Length > 0).Order(StringComparer.Ordinal)];
+
+    private static RebuildView RebuildOf(RebuildSnapshot rebuild) => new()
+    {
+        State = rebuild.Phase switch
+        {
+            RebuildPhase.Waiting => RebuildState.Waiting,
+            RebuildPhase.Copying => RebuildState.Copying,
+            RebuildPhase.Joining => RebuildState.Joining,
+            RebuildPhase.Failed => RebuildState.Failed,
+            _ => throw new ArgumentOutOfRangeException(nameof(rebuild), rebuild.Phase, "Unknown phase of a rebuild."),
+        },
+        Reason = rebuild.Reason,
+        Source = rebuild.Source,
+        Attempt = rebuild.Attempt,
+        StartedAt = rebuild.StartedAt,
+        TotalBytes = rebuild.TotalBytes,
+        MovedBytes = rebuild.MovedBytes,
+        EqualBytes = rebuild.EqualBytes,
+        ComparedBytes = rebuild.ComparedBytes,
+        Progress = rebuild.Fraction,
+        BytesPerSecond = rebuild.BytesPerSecond,
+        Remaining = rebuild.Remaining,
+    };
 
     private static ReplicaState StateOf(ReplicaStanding standing) => standing switch
     {

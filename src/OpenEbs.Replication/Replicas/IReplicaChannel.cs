@@ -29,6 +29,9 @@ public interface IReplicaChannel
     /// <summary>Reads blocks and checks them against their checksums; says of their contents only a digest. Replicas that have the same operations have the same digests.</summary>
     ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount);
 
+    /// <summary>A digest of each block, to find out what a rebuild need not copy.</summary>
+    ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount);
+
     ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes);
 
     ValueTask<RebuildReply> RebuildAsync(RebuildRequest request);

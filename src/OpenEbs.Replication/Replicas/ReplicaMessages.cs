@@ -87,6 +87,12 @@ public readonly record struct ReadReply(ReplicaOutcome Outcome, IMemoryOwner<byt
 /// <param name="Reason">For people.</param>
 public sealed record CheckReply(ReplicaOutcome Outcome, uint Digest, long BadBlock = -1, string Reason = "");
 
+/// <summary>Answer to a question for digests.</summary>
+/// <param name="Outcome">As of a read; a replica that is being rebuilt answers too.</param>
+/// <param name="Digests">16 bytes for each block, when Ok; all zeros for a block that holds nothing.</param>
+/// <param name="Reason">For people.</param>
+public sealed record DigestReply(ReplicaOutcome Outcome, byte[] Digests, string Reason = "");
+
 /// <summary>Operations read back from a replica's log.</summary>
 /// <param name="Outcome">Ok, StaleEpoch, Restarted or Failed (also when the log no longer reaches back so far).</param>
 /// <param name="Batch">Null at the end of the log.</param>

@@ -271,6 +271,9 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         }
     }
 
+    public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) => ListAsync(
+        epoch, incarnation, "read", () => BlockDigests.OfAsync(_store!, block, blockCount, pool), (outcome, digests, reason) => new DigestReply(outcome, outcome is ReplicaOutcome.Ok ? digests! : [], reason));
+
     public ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns) => ListAsync(
         epoch, incarnation, "list changed blocks", () => _store!.ListChangedAsync(sinceSeq, fromBlock, maxRuns),
         (outcome, changed, reason) => outcome is ReplicaOutcome.Ok ? new ChangedReply(outcome, changed.Runs, changed.NextBlock) : new ChangedReply(outcome, [], -1, reason));
@@ -350,7 +353,7 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         }
         catch (IOException e)
         {
-            return reply(Fail(what, e).Outcome, default, e.Message);
+            return reply(e is BadBlockException ? ReplicaOutcome.BadBlock : Fail(what, e).Outcome, default, e.Message);
         }
     }
 

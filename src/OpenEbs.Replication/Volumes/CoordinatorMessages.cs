@@ -1,4 +1,5 @@
 using System.Buffers;
+using OpenEbs.Replication.Rebuilds;
 
 namespace OpenEbs.Replication.Volumes;
 
@@ -40,7 +41,7 @@ public enum CoordinatorState
 }
 
 /// <summary>A replica as its coordinator sees it.</summary>
-public readonly record struct ReplicaSnapshot(string Id, string Pool, ReplicaStanding Standing, long AckedSeq, long DurableSeq, long Lag, long UsedBytes, string Reason, long? WritableBytes = null);
+public readonly record struct ReplicaSnapshot(string Id, string Pool, ReplicaStanding Standing, long AckedSeq, long DurableSeq, long Lag, long UsedBytes, string Reason, long? WritableBytes = null, RebuildSnapshot? Rebuild = null);
 
 /// <summary>A volume as its coordinator sees it.</summary>
 public sealed record CoordinatorSnapshot(CoordinatorState State, string Reason, VolumeRecord? Record, long Seq, long CommitSeq, IReadOnlyList<ReplicaSnapshot> Replicas, double ScrubProgress, bool IsScrubHurried);

@@ -1,3 +1,5 @@
+using OpenEbs.Replication.Rebuilds;
+
 namespace OpenEbs.Replication.Volumes;
 
 /// <summary>Times and limits of a volume coordinator.</summary>
@@ -81,4 +83,17 @@ public sealed record CoordinatorOptions
 
     /// <summary>Data copied in one step of a rebuild.</summary>
     public int CopyBytes { get; init; } = 256 << 10;
+
+    /// <summary>Data that a rebuild has under way at once, from before it is read until the replica has it.</summary>
+    public long CopyWindowBytes { get; init; } = 8 << 20;
+
+    /// <summary>Most that is copied to the replicas of a volume in a second, for volumes that have no limit of their own; 0 for no limit. How much less it is while the volume is in use,
+    /// <see cref="RebuildPressure"/> says.</summary>
+    public long RebuildLimitBytesPerSecond { get; init; }
+
+    /// <summary>A rebuild that fails again and again waits for the next attempt for so long in the end; the first time it waits for <see cref="RejoinDelay"/>.</summary>
+    public TimeSpan RebuildRetryDelay { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Shared by the coordinators of a process: bounds how many rebuilds run at the same time.</summary>
+    public RebuildSlots RebuildSlots { get; init; } = RebuildSlots.Unbounded;
 }

@@ -1,3 +1,4 @@
+using OpenEbs.Replication.Rebuilds;
 using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Store;
 
@@ -110,6 +111,9 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     public long ReadTicks { get; set; }
 
     public LinkPace Pace { get; } = new();
+
+    /// <summary>Its rebuild, under way or between attempts; null when it has none.</summary>
+    public ReplicaRebuild? Rebuild { get; set; }
 
     public ReplicaInstruments Instruments { get; } = new(context.Time, context.Keeper.Record?.Name ?? "", entry.Id);
 

@@ -1,7 +1,6 @@
-using System.Buffers;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Rebuilds;
 using OpenEbs.Replication.Replicas;
-using OpenEbs.Storage;
 using OpenEbs.Storage.Store;
 
 namespace OpenEbs.Replication.Volumes;
@@ -12,7 +11,6 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
 {
     private readonly ILogger _logger = context.Logger;
 
-    private const int RunsPerPage = 256;
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(10);
 
     /// <summary>Sends operations that the coordinator no longer holds, from a source's log, until the coordinator's own follow on.</summary>
@@ -54,6 +52,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
                     continue;
                 }
 
+                TimeSpan? retryAfter = null;
                 try
                 {
                     if (link.State == LinkState.Live) link.GoDown("it has to join again");
@@ -63,10 +62,11 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
                 {
                     LogRejoinFailed(link.Entry.Id, e.Message);
                     link.GoDown(e.Message);
+                    retryAfter = (e as RebuildFailedException)?.RetryAfter;
                 }
 
                 if (link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync) break;
-                await context.Delay(delay);
+                await context.Delay(retryAfter ?? delay);
                 delay = delay * 2 < context.Options.RejoinDelay ? delay * 2 : context.Options.RejoinDelay;
             }
         }
@@ -105,6 +105,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         var match = context.History.Match(opened.Status);
         // Never above the commit point: what lies below that is in every in-sync replica for good; what an earlier rebuild took for common may have been lost since, with a power loss of all.
         var baseSeq = opened.Status.Consistency == ReplicaConsistency.Rebuilding ? Math.Min(opened.Status.RebuildBaseSeq, opened.Status.CommitSeq) : opened.Status.CommitSeq;
+        var cause = opened.Status.Consistency == ReplicaConsistency.Rebuilding ? "its rebuild was cut short" : opened.Status.Last.Seq == 0 ? "it is empty" : "its log could not be matched with the volume's";
         if (match is { } seq && seq >= opened.Status.LogStart.Seq)
         {
             if (seq < opened.Status.Last.Seq) await TruncateAsync(seq);
@@ -120,10 +121,12 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             catch (LogUnavailableException e)
             {
                 LogLogUnavailable(link.Entry.Id, e.Message);
+                cause = "the operations that it lacks are no longer in a log";
             }
         }
 
-        await RebuildAsync(baseSeq, opened.Status.WritableBytes);
+        link.Rebuild ??= new ReplicaRebuild(context, reads, link, owner);
+        await link.Rebuild.RunAsync(baseSeq, cause, opened.Status.WritableBytes);
         return link.State == LinkState.Live;
     }
 
@@ -134,128 +137,12 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not discard what it alone has: {reply.Outcome} {reply.Reason}");
     }
 
-    private async Task RebuildAsync(long baseSeq, long writableBytes)
-    {
-        if (context.Source(link) is null) throw new IOException("no in-sync replica is reachable to copy from");
-        RequireHeadroom(context, writableBytes);
-        LogRebuilding(link.Entry.Id, baseSeq);
-        await SetStandingAsync(ReplicaStanding.Rebuilding, $"what changed since seq {baseSeq} is copied: its log could not be matched with the volume's, or not brought up from it");
-        var from = new LogPosition(context.Epoch, context.Log.LastSeq);
-        var begun = await link.Channel.RebuildAsync(new RebuildRequest(context.Epoch, link.Incarnation, RebuildStep.Begin, baseSeq, from, link.NextStepNumber()));
-        if (begun.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not begin a rebuild: {begun.Outcome} {begun.Reason}");
-        baseSeq = begun.Status!.RebuildBaseSeq;
-        link.GoLive(from.Seq, 0);
-
-        for (long block = 0; block >= 0;)
-        {
-            // What the sources are asked for must include every operation that does not flow to the replica by itself: also when one of them comes back while blocks are copied.
-            while (context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Live && l.AckedSeq < from.Seq)) await PollAsync();
-            var source = context.Source(link) ?? throw new IOException("no in-sync replica is reachable to copy from");
-            var (runs, next) = await ListToCopyAsync(source, baseSeq, block);
-            foreach (var run in runs) await CopyRunAsync(run);
-            block = next;
-        }
-
-        var number = link.NextStepNumber();
-        var ended = await link.RunStepAsync(() => link.Channel.RebuildAsync(new RebuildRequest(context.Epoch, link.Incarnation, RebuildStep.End, 0, default, number)));
-        if (ended.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not end the rebuild: {ended.Outcome} {ended.Reason}");
-        LogRebuilt(link.Entry.Id);
-    }
-
-    /// <summary>What changed since the base on the source, and what the replica itself changed since then.</summary>
-    private async Task<(List<BlockRun> Runs, long NextBlock)> ListToCopyAsync(ReplicaLink source, long baseSeq, long fromBlock)
-    {
-        var theirs = await source.Channel.ListChangedAsync(context.Epoch, source.Incarnation, baseSeq, fromBlock, RunsPerPage);
-        source.Learn(theirs.Outcome);
-        if (theirs.Outcome != ReplicaOutcome.Ok) throw new IOException($"replica {source.Entry.Id} could not list what changed: {theirs.Outcome} {theirs.Reason}");
-        var own = await link.Channel.ListChangedAsync(context.Epoch, link.Incarnation, baseSeq, fromBlock, RunsPerPage);
-        if (own.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not list what changed: {own.Outcome} {own.Reason}");
-        var end = Math.Min(End(theirs), End(own));
-        var runs = new List<BlockRun>();
-        foreach (var run in theirs.Runs.Concat(own.Runs).Where(r => r.Block < end).OrderBy(r => r.Block))
-        {
-            var (block, stop) = (run.Block, Math.Min(run.Block + run.BlockCount, end));
-            if (runs.Count > 0 && block <= runs[^1].Block + runs[^1].BlockCount)
-            {
-                var previous = runs[^1];
-                runs[^1] = previous with { BlockCount = Math.Max(previous.BlockCount, stop - previous.Block) };
-            }
-            else
-            {
-                runs.Add(new BlockRun(block, stop - block));
-            }
-        }
-
-        return (runs, end == long.MaxValue ? -1 : end);
-
-        static long End(ChangedReply reply) => reply.NextBlock < 0 ? long.MaxValue : reply.NextBlock;
-    }
-
-    private async Task CopyRunAsync(BlockRun run)
-    {
-        var piece = context.Options.CopyBytes / VolumeBlocks.BlockBytes;
-        for (var block = run.Block; block < run.Block + run.BlockCount; block += piece)
-            await CopyPieceAsync(block, (int)Math.Min(piece, run.Block + run.BlockCount - block));
-    }
-
-    /// <summary>Copies blocks as they are on a source. Held exclusively, they have no write in flight: what is read is acknowledged, and whatever is written later follows the copy
-    /// on the way to the replica.</summary>
-    private async Task CopyPieceAsync(long block, int blockCount)
-    {
-        var range = context.Ranges.Enter(block, blockCount, RangeUse.Exclusive);
-        try
-        {
-            await range.GrantedAsync();
-            var source = context.Source(link) ?? throw new IOException("no in-sync replica is reachable to copy from");
-            var allocated = await source.Channel.ListAllocatedAsync(context.Epoch, source.Incarnation, block, blockCount, blockCount);
-            source.Learn(allocated.Outcome);
-            if (allocated.Outcome != ReplicaOutcome.Ok) throw new IOException($"replica {source.Entry.Id} could not list its blocks: {allocated.Outcome} {allocated.Reason}");
-            foreach (var run in allocated.Runs)
-            {
-                if (run.Mapped) await CopyDataAsync(run.Block, (int)run.BlockCount);
-                else await CopyStepAsync(new StoreOperation(OperationKind.Unmap, run.Block, run.BlockCount, default, default), null, repair: false);
-            }
-        }
-        finally
-        {
-            context.Ranges.Exit(range);
-        }
-    }
-
-    private async Task CopyDataAsync(long block, int blockCount)
-    {
-        // Not from one source alone: where that has a bad block, another in-sync replica answers, and the bad one is repaired.
-        var deadline = context.Now + context.Ticks(context.Options.ReplicaTimeout * 2);
-        var read = await reads.ReadAsync(block, blockCount, deadline);
-        if (read.Status != VolumeIoStatus.Ok) throw new IOException($"no in-sync replica could read blocks from {block} on: {read.Status} {read.Detail}");
-        var data = read.Data!.Memory[..(blockCount * VolumeBlocks.BlockBytes)];
-        await CopyStepAsync(new StoreOperation(OperationKind.Write, block, blockCount, data, Checksums(data.Span)), read.Data, repair: false);
-    }
-
-    private Task CopyStepAsync(StoreOperation operation, IMemoryOwner<byte>? owner, bool repair) => SendCopyAsync(context, link, operation, owner, repair);
-
-    /// <summary>Sends blocks to a replica, in its place among the operations; takes over <paramref name="owner"/>.</summary>
-    internal static async Task SendCopyAsync(VolumeContext context, ReplicaLink target, StoreOperation operation, IMemoryOwner<byte>? owner, bool repair)
-    {
-        using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, target.NextStepNumber(), new[] { operation }), flush: false, owner);
-        var reply = await target.RunStepAsync(() => target.Channel.CopyAsync(request.AddReference(), repair));
-        if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not store copied blocks: {reply.Outcome} {reply.Reason}");
-        if (!repair && reply.Status is { } status) RequireHeadroom(context, status.WritableBytes);
-    }
-
     /// <summary>Bringing a replica back never fills the last space of its pool: volumes that are in sync there need it for their writes (promise P8).</summary>
-    private static void RequireHeadroom(VolumeContext context, long writableBytes)
+    internal static void RequireHeadroom(VolumeContext context, long writableBytes)
     {
         var headroom = context.Options.RebuildHeadroomBytes;
         if (writableBytes < headroom)
             throw new IOException($"its pool is full: {Math.Max(0, writableBytes) >> 20} MiB are writable, and bringing a replica back leaves {headroom >> 20} MiB to others; free space on the pool or enlarge it");
-    }
-
-    internal static uint[] Checksums(ReadOnlySpan<byte> data)
-    {
-        var checksums = new uint[data.Length / VolumeBlocks.BlockBytes];
-        for (var i = 0; i < checksums.Length; i++) checksums[i] = Crc32C.Compute(data.Slice(i * VolumeBlocks.BlockBytes, VolumeBlocks.BlockBytes));
-        return checksums;
     }
 
     /// <summary>Takes a live replica that misses nothing into the in-sync set.</summary>
@@ -288,7 +175,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             }
 
             link.JoinUnsettled = true;
-            await SetStandingAsync(ReplicaStanding.InSync, "it has everything again");
+            await SetStandingAsync(ReplicaStanding.InSync, link.Rebuild?.Progress is { } rebuilt ? $"it is rebuilt: {rebuilt.Summary}" : "it has everything again");
         }
         catch (Exception e) when (e is not VolumeRecordConflictException)
         {
@@ -298,6 +185,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
 
         // Not so when another coordinator has taken over: the record may list the replica, so nothing that it lacks may be acknowledged any more.
         EndJoining();
+        link.Rebuild?.End();
         LogJoined(link.Entry.Id);
     }
 
@@ -327,12 +215,6 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
 
     [LoggerMessage(2102, LogLevel.Information, "Replica {Replica} cannot be caught up from a log, its blocks are copied: {Reason}")]
     private partial void LogLogUnavailable(string replica, string reason);
-
-    [LoggerMessage(2103, LogLevel.Information, "Replica {Replica} is rebuilt from what changed after seq {BaseSeq}")]
-    private partial void LogRebuilding(string replica, long baseSeq);
-
-    [LoggerMessage(2104, LogLevel.Information, "Replica {Replica} is rebuilt")]
-    private partial void LogRebuilt(string replica);
 
     [LoggerMessage(2105, LogLevel.Information, "Replica {Replica} is in sync")]
     private partial void LogJoined(string replica);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Rebuilds;
 
 namespace OpenEbs.Replication.Volumes;
 
@@ -34,6 +35,8 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
     public RetainedLog Log { get; set; } = new(0);
 
     public LogHistory? History { get; set; }
+
+    public RebuildPace Pace => field ??= new RebuildPace(this);
 
     /// <summary>Every in-sync replica has all operations up to here.</summary>
     public long AckedSeq { get; set; }

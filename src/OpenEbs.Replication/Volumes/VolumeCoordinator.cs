@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Rebuilds;
 using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Store;
 
@@ -64,6 +65,8 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     /// <summary>Which replicas the volume has.</summary>
     public ReplicaMembership Members { get; }
 
+    public VolumeRebuilds Rebuilds => field ??= new VolumeRebuilds(_context);
+
     /// <summary>Begins to open the volume; I/O given meanwhile waits.</summary>
     public void Start() => _ = OpenAsync();
 
@@ -81,6 +84,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         {
             await range.GrantedAsync();
             var result = await _reads.ReadAsync(block, count, deadline);
+            _context.Pace.OnClientIo(deadline);
             return result.Status == VolumeIoStatus.Ok ? _reads.Trim(result, (int)(offsetBytes - (block * VolumeBlocks.BlockBytes)), lengthBytes) : result;
         }
         finally
@@ -146,22 +150,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) != VolumeIoStatus.Ok) return [];
-        var sizeBytes = _context.Keeper.Record!.SizeBytes;
-        while (offsetBytes < sizeBytes && _context.Now < deadline && !_context.IsStopped)
-        {
-            if (_context.Source(null) is { } source)
-            {
-                var (block, count) = VolumeBlocks.Covering(offsetBytes, sizeBytes - offsetBytes);
-                var reply = await source.Channel.ListAllocatedAsync(_context.Epoch, source.Incarnation, block, count, maxRanges);
-                source.Learn(reply.Outcome);
-                if (reply.Outcome == ReplicaOutcome.Ok)
-                    return [.. reply.Runs.Select(r => AllocatedByteRange.Of(r, offsetBytes, sizeBytes))];
-            }
-
-            await _context.Delay(_context.Options.RetryDelay);
-        }
-
-        return [];
+        return await _reads.ListAllocatedAsync(offsetBytes, maxRanges, deadline);
     }
 
     /// <summary>Makes the volume larger. A smaller size is refused with <see cref="ArgumentOutOfRangeException"/>.</summary>
@@ -199,7 +188,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var last = _context.Log.LastSeq;
         var replicas = _context.Links.Select(l => new ReplicaSnapshot(
             l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.Plight,
-            l.WritableBytes == long.MaxValue ? null : l.WritableBytes));
+            l.WritableBytes == long.MaxValue ? null : l.WritableBytes, l.Rebuild?.Progress?.Snapshot()));
         return new CoordinatorSnapshot(State, StateReason(), record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
     }
 

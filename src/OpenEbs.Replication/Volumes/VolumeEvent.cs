@@ -42,6 +42,15 @@ public enum VolumeEventKind
     /// <summary>It was made of replicas found on disk, which the metadata store did not know.</summary>
     Imported = 12,
 
+    /// <summary>An attempt to rebuild a replica failed; it is made again.</summary>
+    RebuildFailed = 13,
+
+    /// <summary>A rebuild goes on that another coordinator had begun.</summary>
+    RebuildResumed = 14,
+
+    /// <summary>Another limit holds for rebuilds.</summary>
+    RebuildLimited = 15,
+
     /// <summary>A replica's damaged store was deleted, to be rebuilt from others.</summary>
     ReplicaDiscarded = 20,
 }

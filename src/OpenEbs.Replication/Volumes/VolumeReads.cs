@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Threading.Tasks.Sources;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Replication.Rebuilds;
 using OpenEbs.Replication.Replicas;
 using OpenEbs.Storage.Store;
 
@@ -39,6 +40,27 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         var good = await ReadAsync(block, 1, context.Now + context.Ticks(context.Options.ReplicaTimeout), link.Bit);
         good.Data?.Dispose();
         return good.Status == VolumeIoStatus.Ok;
+    }
+
+    /// <summary>At most <paramref name="maxRanges"/> runs from the offset on, alternately mapped and unmapped; none when no replica could say until the deadline.</summary>
+    public async ValueTask<IReadOnlyList<AllocatedByteRange>> ListAllocatedAsync(long offsetBytes, int maxRanges, long deadline)
+    {
+        var sizeBytes = context.Keeper.Record!.SizeBytes;
+        while (offsetBytes < sizeBytes && context.Now < deadline && !context.IsStopped)
+        {
+            if (context.Source(null) is { } source)
+            {
+                var (block, count) = VolumeBlocks.Covering(offsetBytes, sizeBytes - offsetBytes);
+                var reply = await source.Channel.ListAllocatedAsync(context.Epoch, source.Incarnation, block, count, maxRanges);
+                source.Learn(reply.Outcome);
+                if (reply.Outcome == ReplicaOutcome.Ok)
+                    return [.. reply.Runs.Select(r => AllocatedByteRange.Of(r, offsetBytes, sizeBytes))];
+            }
+
+            await context.Delay(context.Options.RetryDelay);
+        }
+
+        return [];
     }
 
     /// <summary>The part that was asked for, of blocks read whole.</summary>
@@ -277,8 +299,8 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
             {
                 // A copy of its own: the caller hands the data on while the request may still be on its way.
                 var good = data[..(blockCount * VolumeBlocks.BlockBytes)].ToArray();
-                var operation = new StoreOperation(OperationKind.Write, block, blockCount, good, ReplicaRejoin.Checksums(good));
-                await ReplicaRejoin.SendCopyAsync(context, link, operation, null, repair: true);
+                var operation = new StoreOperation(OperationKind.Write, block, blockCount, good, VolumeBlocks.Checksums(good));
+                await CopySteps.RepairAsync(context, link, operation);
                 LogRepaired(block, blockCount, link.Entry.Id);
             }
             catch (Exception e) when (e is IOException or OperationCanceledException)

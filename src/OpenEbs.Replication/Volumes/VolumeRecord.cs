@@ -57,6 +57,9 @@ public sealed record VolumeRecord
     public long DataLossCount { get; init; }
     public bool Deleting { get; init; }
 
+    /// <summary>Most that is copied to its replicas in a second; 0 for no limit, null for the cluster's default.</summary>
+    public long? RebuildLimitBytesPerSecond { get; init; }
+
     /// <summary>When the last scrub of the whole volume ended; null when there was none yet.</summary>
     public DateTimeOffset? LastScrubAt { get; init; }
 
@@ -85,10 +88,12 @@ public sealed record VolumeRecord
         return old.Standing == standing ? record : record.Tell(new VolumeEvent(now, KindOf(standing), replicaId, old.Standing.ToString(), standing.ToString(), cause));
     }
 
-    /// <summary>The record with one event more. Of openings in a row the last is kept: a volume that cannot be opened would have no other events soon.</summary>
+    /// <summary>The record with one event more. Of openings in a row the last is kept, and of failures of one replica's rebuild: a volume that cannot be opened, or a replica that cannot be
+    /// rebuilt, would leave no other events soon.</summary>
     public VolumeRecord Tell(VolumeEvent happened)
     {
-        var kept = happened.Kind == VolumeEventKind.Opened && Events is [.., { Kind: VolumeEventKind.Opened }] ? Events.SkipLast(1) : Events;
+        var repeats = happened.Kind is VolumeEventKind.Opened or VolumeEventKind.RebuildFailed && Events is [.., var last] && (last.Kind, last.Subject) == (happened.Kind, happened.Subject);
+        var kept = repeats ? Events.SkipLast(1) : Events;
         return this with { Events = [.. kept.TakeLast(MaxEvents - 1), happened] };
     }
 

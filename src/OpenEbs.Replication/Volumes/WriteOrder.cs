@@ -56,6 +56,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
 
         if (inSync < context.Keeper.Record!.MinInSync) return;
         acked = Math.Min(acked, context.Log.LastSeq);
+        if (context.AckedSeq < acked) context.Pace.OnClientIo(context.Log[acked].Deadline);
         while (context.AckedSeq < acked)
         {
             var operation = context.Log[++context.AckedSeq];
@@ -146,7 +147,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
     /// <summary>Takes over <paramref name="owner"/> and <paramref name="range"/>.</summary>
     public PendingOperation SubmitData(long block, ReadOnlyMemory<byte> data, IMemoryOwner<byte> owner, bool forceUnitAccess, RangeLock? range, long deadline)
     {
-        var checksums = ReplicaRejoin.Checksums(data.Span);
+        var checksums = VolumeBlocks.Checksums(data.Span);
         return Submit(new StoreOperation(OperationKind.Write, block, checksums.Length, data, checksums), owner, forceUnitAccess, range, deadline);
     }
 

@@ -34,6 +34,17 @@ internal static class DevCommand
             CustomParser = CommandOptions.ParseDuration,
         };
         var zones = new Option<int>("--zones") { Description = "Zones over which the nodes are spread; 0 for none", DefaultValueFactory = _ => 0, CustomParser = CommandOptions.ParseNumber };
+        var rebuildLimit = new Option<string>("--rebuild-limit")
+        {
+            Description = "Most that rebuilds of a volume copy in a second, such as 50MiB/s; none for no limit",
+            HelpName = "SIZE/s",
+            DefaultValueFactory = _ => "none",
+        };
+        rebuildLimit.Validators.Add(result =>
+        {
+            if (!ByteRate.TryParse(result.GetValueOrDefault<string>(), out _, out var problem)) result.AddError($"--rebuild-limit: {problem}.");
+        });
+        var maxRebuilds = new Option<int>("--max-rebuilds") { Description = "How many rebuilds run at the same time on a node", DefaultValueFactory = _ => 2, CustomParser = CommandOptions.ParseNumber };
         var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommandOptions.ParseNumber };
         var logLevel = CommandOptions.LogLevel();
@@ -41,6 +52,7 @@ internal static class DevCommand
         Between(pools, 1, 64);
         Between(nodes, 1, 32);
         Between(zones, 0, 32);
+        Between(maxRebuilds, 1, 100);
         blockSize.Validators.Add(result =>
         {
             if (CommandOptions.TryGet(result, blockSize, out var value) && value is not (512 or 4096)) result.AddError($"--block-size is {value}; give 512 or 4096.");
@@ -48,7 +60,7 @@ internal static class DevCommand
 
         var command = new Command("dev", "Run a whole cluster on this machine: nothing to install, nothing to configure.")
         {
-            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, zones, noDemo, blockSize, logLevel,
+            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, rebuildLimit, maxRebuilds, zones, noDemo, blockSize, logLevel,
         };
         command.SetAction((parsed, cancellationToken) => DevCluster.RunAsync(
             new DevOptions
@@ -63,6 +75,8 @@ internal static class DevCommand
                 RestartDelay = parsed.GetValue(restartDelay),
                 ReplacementDelay = parsed.GetValue(replacementDelay),
                 Zones = parsed.GetValue(zones),
+                RebuildLimit = parsed.GetValue(rebuildLimit)!,
+                MaxRebuilds = parsed.GetValue(maxRebuilds),
                 Demo = !parsed.GetValue(noDemo),
                 BlockLength = parsed.GetValue(blockSize),
                 LogLevel = parsed.GetValue(logLevel),

@@ -106,6 +106,14 @@ internal sealed class NodeOptions
     /// <value>95</value>
     public int PoolFullPercent { get; set; } = 95;
 
+    /// <summary>Most that rebuilds of a volume copy in a second, such as 50MiB/s, for volumes without a limit of their own; none for no limit. The same on all nodes.</summary>
+    /// <value>none</value>
+    public string RebuildLimit { get; set; } = "none";
+
+    /// <summary>How many rebuilds run at the same time of the volumes that this node coordinates.</summary>
+    /// <value>2</value>
+    public int MaxRebuilds { get; set; } = 2;
+
     /// <summary>Share of SCSI commands that are traced when OTEL_EXPORTER_OTLP_ENDPOINT is set, 0 to 1.</summary>
     /// <value>0.01</value>
     public double TraceRatio { get; set; } = 0.01;

@@ -32,6 +32,8 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
         if (options.Zone is not null && options.Labels.ContainsKey(PoolLabels.Zone)) yield return $"Zone and the label {PoolLabels.Zone} are both given; leave one out";
         if (options.MaxMoves is < 1 or > 1000) yield return $"MaxMoves is {options.MaxMoves}; give 1 to 1000 volumes";
         if (options.MaxMovesPerNode is < 1 or > 1000) yield return $"MaxMovesPerNode is {options.MaxMovesPerNode}; give 1 to 1000 volumes";
+        if (!ByteRate.TryParse(options.RebuildLimit, out _, out var rateProblem)) yield return $"RebuildLimit: {rateProblem}";
+        if (options.MaxRebuilds is < 1 or > 100) yield return $"MaxRebuilds is {options.MaxRebuilds}; give 1 to 100";
         if (options.TraceRatio is not (>= 0 and <= 1)) yield return $"TraceRatio is {options.TraceRatio}; give a number from 0 (none) to 1 (every command)";
     }
 

@@ -20,6 +20,10 @@ internal sealed record DevOptions
     /// <summary>Zones over which the nodes are spread; 0 for none.</summary>
     public required int Zones { get; init; }
 
+    /// <summary>As in <see cref="NodeOptions.RebuildLimit"/>.</summary>
+    public string RebuildLimit { get; init; } = "none";
+    public int MaxRebuilds { get; init; } = 2;
+
     /// <summary>Create a volume named demo when there is none.</summary>
     public required bool Demo { get; init; }
 
@@ -38,6 +42,8 @@ internal sealed record DevOptions
         IscsiPort = IscsiPort + index,
         HttpPort = HttpPort + index,
         Zone = Zones == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"zone-{index % Zones + 1}"),
+        RebuildLimit = RebuildLimit,
+        MaxRebuilds = MaxRebuilds,
         ReplacementDelay = Duration.Format(ReplacementDelay),
         Pools = [.. Enumerable.Range(index * PoolsPerNode + 1, PoolsPerNode).Select(number => new PoolOptions
         {

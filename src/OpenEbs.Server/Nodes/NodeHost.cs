@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Console;
 using OpenEbs.Grains.Hosting;
+using OpenEbs.Replication.Volumes;
 using OpenEbs.Server.Configuration;
 using OpenEbs.Server.Dashboard;
 using OpenEbs.Server.Health;
@@ -120,6 +121,8 @@ internal static class NodeHost
             MaxMoves = options.MaxMoves,
             MaxMovesPerNode = options.MaxMovesPerNode,
             PoolThresholds = new Grains.Pools.PoolThresholds(options.PoolNearlyFullPercent, options.PoolFullPercent),
+            MaxRebuilds = options.MaxRebuilds,
+            Coordinator = new CoordinatorOptions { RebuildLimitBytesPerSecond = ByteRate.TryParse(options.RebuildLimit, out var limit, out _) ? limit : throw new InvalidOperationException("The options were not validated.") },
             SentinelPort = options.EffectiveSentinelPort is 0 ? null : options.EffectiveSentinelPort,
         });
         if (options.HasRole(NodeRole.Control)) silo.AddDashboard(dashboard => dashboard.HideTrace = true);

@@ -29,6 +29,7 @@ internal static class ResourceMapping
         Seq = view.Seq,
         CommitSeq = view.CommitSeq,
         LastScrubAt = view.LastScrubAt,
+        RebuildLimitBytesPerSecond = view.RebuildLimitBytesPerSecond,
         ScrubProgress = Math.Round(view.ScrubProgress, 4),
         IsScrubbing = view.IsScrubbing,
         Concern = view.Concern,
@@ -57,6 +58,23 @@ internal static class ResourceMapping
         UsedBytes = view.UsedBytes,
         WritableBytes = view.WritableBytes,
         Reason = view.Reason,
+        Rebuild = view.Rebuild is { } rebuild ? rebuild.ToResource() : null,
+    };
+
+    public static RebuildResource ToResource(this RebuildView view) => new()
+    {
+        State = view.State,
+        Reason = view.Reason,
+        Source = view.Source,
+        Attempt = view.Attempt,
+        StartedAt = view.StartedAt,
+        TotalBytes = view.TotalBytes,
+        MovedBytes = view.MovedBytes,
+        EqualBytes = view.EqualBytes,
+        ComparedBytes = view.ComparedBytes,
+        Progress = Math.Round(view.Progress, 4),
+        BytesPerSecond = view.BytesPerSecond,
+        RemainingSeconds = view.Remaining is { } remaining ? Math.Round(remaining.TotalSeconds, 1) : null,
     };
 
     public static PoolResource ToResource(this PoolView view) => new()

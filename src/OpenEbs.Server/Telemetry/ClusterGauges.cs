@@ -93,7 +93,26 @@ internal sealed partial class ClusterGauges : IDisposable
         _meter.CreateObservableGauge(
             "openebs.replica.used", () => Replicas().Select(replica => new Measurement<long>(replica.UsedBytes, TagsOf(replica))),
             "By", "Bytes that the replica occupies on its pool.");
+        AddRebuilds();
     }
+
+    private void AddRebuilds()
+    {
+        _meter.CreateObservableGauge(
+            "openebs.rebuild.progress", () => Rebuilding().Select(replica => new Measurement<double>(replica.Rebuild!.Progress, TagsOf(replica))),
+            null, "How much of the replica's rebuild is done, 0 to 1; absent when it has none.");
+        _meter.CreateObservableGauge(
+            "openebs.rebuild.speed", () => Rebuilding().Select(replica => new Measurement<long>(replica.Rebuild!.BytesPerSecond, TagsOf(replica))),
+            "By/s", "Bytes that the replica's rebuild deals with in a second.");
+        _meter.CreateObservableGauge(
+            "openebs.rebuild.moved", () => Rebuilding().Select(replica => new Measurement<long>(replica.Rebuild!.MovedBytes, TagsOf(replica))),
+            "By", "Bytes that the present attempt of the replica's rebuild has copied.");
+        _meter.CreateObservableGauge(
+            "openebs.rebuild.equal", () => Rebuilding().Select(replica => new Measurement<long>(replica.Rebuild!.EqualBytes, TagsOf(replica))),
+            "By", "Bytes that the present attempt of the replica's rebuild found equal and did not copy.");
+    }
+
+    private IEnumerable<ReplicaView> Rebuilding() => Replicas().Where(replica => replica.Rebuild is not null);
 
     private void AddPools()
     {

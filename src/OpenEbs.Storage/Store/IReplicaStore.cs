@@ -76,7 +76,8 @@ public interface IReplicaStore : IAsyncDisposable
     /// <paramref name="baseSeq"/> is remembered as RebuildBaseSeq, unless a rebuild was already under way: then the lower one stays.</summary>
     ValueTask BeginRebuildAsync(LogPosition from, long baseSeq);
 
-    /// <summary>While Rebuilding: stores blocks as they are on the source, or empties them, without taking a place in the order. Only Write and Unmap.</summary>
+    /// <summary>While Rebuilding: stores blocks as they are on the source, or empties them, without taking a place in the order. A Mark says of mapped blocks that they are as on the source
+    /// already: they stay, and count as changed now, as if they had been copied.</summary>
     ValueTask CopyAsync(ReadOnlyMemory<StoreOperation> operations);
 
     /// <summary>Ends a rebuild, durably: the blocks are now exactly the state after Last, which becomes LogStart.</summary>

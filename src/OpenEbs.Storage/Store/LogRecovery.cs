@@ -138,6 +138,10 @@ internal sealed class LogRecovery(StoreState state, MapUpdates updates)
             {
                 await updates.EmptyAsync(operation.Block, operation.BlockCount, seqOf(i));
             }
+            else if (operation.Kind == OperationKind.Mark && header.Kind == RecordKind.Copy)
+            {
+                await updates.TouchAsync(operation.Block, operation.BlockCount, seqOf(i));
+            }
             else if (operation.Kind == OperationKind.Unmap)
             {
                 await updates.UnmapAsync(operation.Block, operation.BlockCount, seqOf(i));

@@ -59,7 +59,22 @@ internal sealed class MapUpdates(StoreState state)
         }
     }
 
-    /// <summary>Points blocks at new copies of their data, where the map still refers to the old ones. Their seq stays.</summary>
+    /// <summary>Lets blocks that hold already what a source holds count as changed at a seq: a replica that is later rebuilt from this one may hold something else there.</summary>
+    public async ValueTask TouchAsync(long block, long blockCount, long seq)
+    {
+        var end = block + blockCount;
+        while (block < end)
+        {
+            var leaf = await state.Map.GetWritableLeafAsync(block >> MapNode.LeafBits, (ulong)seq);
+            var from = (int)(block & (MapNode.LeafBlocks - 1));
+            var to = (int)Math.Min(from + end - block, MapNode.LeafBlocks);
+            for (var i = from; i < to; i++) leaf.Entries[i] = leaf.Entries[i].IsMapped ? leaf.Entries[i] with { Seq = (uint)seq } : ExtentEntry.Emptied((ulong)seq);
+            if (!leaf.Entries.AsSpan().ContainsMapped()) state.Map.DropLeaf(block >> MapNode.LeafBits, leaf.MaxSeq);
+            block += to - from;
+        }
+    }
+
+    /// <summary>Points blocks at new copies of their data, where the map still refers to the old ones. Their seq stays: the one that they have now, which may have risen since they were read.</summary>
     public async ValueTask MoveAsync(long block, uint checksum, RelocatedBlock origin, uint segment, uint offset)
     {
         var current = await state.Map.GetLeafAsync(block >> MapNode.LeafBits);
@@ -68,7 +83,7 @@ internal sealed class MapUpdates(StoreState state)
         var leaf = await state.Map.GetWritableLeafAsync(block >> MapNode.LeafBits, 0);
         state.Segments.CountLive(origin.FromSegment, -1);
         state.Segments.CountLive(segment, 1);
-        leaf.Entries[index] = new ExtentEntry(segment, offset, checksum, origin.Seq);
+        leaf.Entries[index] = new ExtentEntry(segment, offset, checksum, leaf.Entries[index].Seq);
     }
 
     public static bool Matches(in ExtentEntry entry, RelocatedBlock origin) => entry.IsMapped && entry.Segment == origin.FromSegment && entry.Offset == origin.FromOffset;

@@ -334,7 +334,8 @@ public sealed partial class ReplicaStore : IReplicaStore
         // Whichever operation changed the block on the source, this seq is above its.
         var seq = _state.Last.Seq + 1;
         if (operation.Kind == OperationKind.Write) return await ApplyAsync(operation, segment, offset, seq);
-        await _updates.EmptyAsync(operation.Block, operation.BlockCount, seq);
+        if (operation.Kind == OperationKind.Mark) await _updates.TouchAsync(operation.Block, operation.BlockCount, seq);
+        else await _updates.EmptyAsync(operation.Block, operation.BlockCount, seq);
         return 0;
     }
 

@@ -9,14 +9,14 @@ public enum OperationKind : byte
     /// <summary>Makes blocks read as zeros and frees them.</summary>
     Unmap = 2,
 
-    /// <summary>Changes no block; takes a place in the order (the first operation of an epoch is one).</summary>
+    /// <summary>Changes no block; takes a place in the order (the first operation of an epoch is one). Among blocks that are copied: these blocks are as on the source already.</summary>
     Mark = 3,
 }
 
 /// <summary>One operation of a volume's sequenced log, in 4 KiB blocks. <see cref="Data"/> and <see cref="Checksums"/> are empty unless Kind is Write.</summary>
 /// <param name="Kind">What it does.</param>
 /// <param name="Block">First 4 KiB block.</param>
-/// <param name="BlockCount">Number of blocks; 0 for a Mark.</param>
+/// <param name="BlockCount">Number of blocks; 0 for a Mark that takes a place in the order.</param>
 /// <param name="Data">BlockCount x 4,096 bytes.</param>
 /// <param name="Checksums">CRC-32C of each block of Data.</param>
 public readonly record struct StoreOperation(

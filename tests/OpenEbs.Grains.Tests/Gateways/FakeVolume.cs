@@ -52,6 +52,8 @@ internal sealed class FakeVolume : IVolumeGrain
 
     public ValueTask ReportSessionsAsync(string node, IReadOnlyList<SessionView> sessions) => ValueTask.CompletedTask;
 
+    public ValueTask SetRebuildLimitAsync(long? bytesPerSecond) => throw new NotSupportedException();
+
     public ValueTask ScrubAsync() => throw new NotSupportedException();
 
     public ValueTask DeleteAsync() => throw new NotSupportedException();

@@ -14,10 +14,10 @@ namespace OpenEbs.Grains.Tests.Messages;
 public class ContractTests
 {
     [Theory]
-    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,Write,WriteZeroes")]
+    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,SetRebuildLimit,Write,WriteZeroes")]
     [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ExplainPlacement,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,PlanNodeDrain,PlanPoolDrain,PlanVolume,RemoveNode,RemovePool,SetNodeAvailability,SetPoolAvailability,SetReplicas")]
     [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
-    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Discard,Flush,Inspect,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
+    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Digest,Discard,Flush,Inspect,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
     [InlineData(typeof(IClusterRecovery), "openebs.IClusterRecovery", "DeleteOrphan,ImportVolume,ListOrphans")]
     [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
     [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools,GetReplicas")]
@@ -34,8 +34,8 @@ public class ContractTests
 
         Assert.Equal(
             [
-                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.CheckReply", "openebs.DrainMove", "openebs.DrainPlan", "openebs.DrainView", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
-                "openebs.NodeFacts", "openebs.NodeNotFound", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.OrphanReplicaView", "openebs.OrphanVolumeView", "openebs.PlacementPolicy", "openebs.PlacementView", "openebs.PoolCandidateView", "openebs.PoolNotFound", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange", "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.ReplicaInspection", "openebs.ReplicaView", "openebs.ScorePartView", "openebs.SessionView", "openebs.StillNeeded", "openebs.StoredReplica", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
+                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.CheckReply", "openebs.DigestReply", "openebs.DrainMove", "openebs.DrainPlan", "openebs.DrainView", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
+                "openebs.NodeFacts", "openebs.NodeNotFound", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.OrphanReplicaView", "openebs.OrphanVolumeView", "openebs.PlacementPolicy", "openebs.PlacementView", "openebs.PoolCandidateView", "openebs.PoolNotFound", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange", "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.RebuildView", "openebs.ReplicaInspection", "openebs.ReplicaView", "openebs.ScorePartView", "openebs.SessionView", "openebs.StillNeeded", "openebs.StoredReplica", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
                 "openebs.VolumeMoving", "openebs.VolumeName", "openebs.VolumeNotFound", "openebs.VolumePlacement", "openebs.VolumeRequestInvalid", "openebs.VolumeSpec", "openebs.VolumeUnavailable", "openebs.VolumeView",
             ],
             known.Order(StringComparer.Ordinal));

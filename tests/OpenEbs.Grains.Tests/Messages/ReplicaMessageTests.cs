@@ -103,6 +103,7 @@ public class ReplicaMessageTests
         RoundTrip(new RebuildRequest(5, Guid.NewGuid(), RebuildStep.Begin, 17, new LogPosition(4, 16), 3));
         RoundTrip(new RebuildReply(ReplicaOutcome.NoSpace, status, "full"));
         RoundTrip(new CheckReply(ReplicaOutcome.BadBlock, 0xdeadbeef, 17, "rotten"));
+        RoundTrip(new DigestReply(ReplicaOutcome.BadBlock, [1, 2, 255], "rotten"));
         RoundTrip(new ChangedReply(ReplicaOutcome.Ok, [new BlockRun(3, 4), new BlockRun(9, 1)], 10, ""));
         RoundTrip(new AllocatedReply(ReplicaOutcome.Ok, [new AllocatedRun(0, 9, true)], ""));
     }

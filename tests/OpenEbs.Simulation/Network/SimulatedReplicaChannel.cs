@@ -39,6 +39,9 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
     public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) =>
         CallAsync("Check", session => session.CheckAsync(epoch, incarnation, block, blockCount));
 
+    public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) =>
+        CallAsync("Digest", session => session.DigestAsync(epoch, incarnation, block, blockCount));
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => CallAsync("ReadLog", async session =>
     {
         var reply = await session.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);

@@ -15,6 +15,9 @@ internal sealed class StoreRun(IStoreHost host, int seed)
     private StoreModel? _appending;
     private long _epoch = 1;
     private long _nextStamp = 1;
+
+    /// <summary>Blocks that held what the source of the present rebuild holds when it began.</summary>
+    private HashSet<int> _equal = [];
     private bool _closedCleanly = true;
     private bool _appendedSinceOpen;
     private bool _isOpen;
@@ -233,6 +236,7 @@ internal sealed class StoreRun(IStoreHost host, int seed)
         var (known, source) = (!Model.IsRebuilding, (long[])Model.Stamps.Clone());
         foreach (var index in Enumerable.Range(0, Random.Next(30)).Select(_ => Random.Next(TestBlocks.Count))) source[index] = Random.Next(3) == 0 ? 0 : _nextStamp++;
         var differing = known ? Enumerable.Range(0, source.Length).Where(i => source[i] != Model.Stamps[i] || Random.Next(20) == 0) : Enumerable.Range(0, source.Length);
+        _equal = known ? [.. Enumerable.Range(0, source.Length).Where(i => source[i] == Model.Stamps[i] && source[i] != 0)] : [];
         var left = new Queue<int>(differing.OrderBy(_ => Random.Next()).ToArray());
         var baseSeq = Random.NextInt64(0, from.Seq + 1);
         if (!await CallAsync($"begin rebuild {from} base {baseSeq}", () => Store.BeginRebuildAsync(from, baseSeq), model => model.BeginRebuild(from, baseSeq, source), isDurable: true)) return false;
@@ -302,7 +306,8 @@ internal sealed class StoreRun(IStoreHost host, int seed)
         {
             copied.Add(index);
             var block = TestBlocks.BlockAt(index);
-            operations.Add(Model.Stamps[index] == 0 ? TestBlocks.Unmap(block, 1) : TestBlocks.Write(block, [Model.Stamps[index]]));
+            if (_equal.Contains(index) && index % 4 > 0) operations.Add(new StoreOperation(OperationKind.Mark, block, 1, default, default));
+            else operations.Add(Model.Stamps[index] == 0 ? TestBlocks.Unmap(block, 1) : TestBlocks.Write(block, [Model.Stamps[index]]));
         }
 
         return await CallAsync($"copy {operations.Count} blocks", () => Store.CopyAsync(operations.ToArray()), model => model.Copy(copied));

@@ -170,12 +170,14 @@ public sealed class MemoryReplicaStore : IReplicaStore
         foreach (var operation in operations.Span)
         {
             Check(operation);
-            if (operation.Kind == OperationKind.Mark) throw new ArgumentException("Only writes and unmaps are copied.", nameof(operations));
             var copy = operation with { Data = operation.Data.ToArray(), Checksums = operation.Checksums.ToArray() };
             Apply(_blocks, new MemoryOperation(0, MemoryBlock.Copied, copy));
 
             // A block that never held anything here may have held something on the source, and may still on a replica that is later rebuilt from this one.
-            for (var i = 0L; operation.Kind == OperationKind.Unmap && i < operation.BlockCount; i++) _blocks.TryAdd(operation.Block + i, new MemoryBlock(null, MemoryBlock.Copied));
+            for (var i = 0L; operation.Kind != OperationKind.Write && i < operation.BlockCount; i++)
+            {
+                if (!_blocks.TryAdd(operation.Block + i, new MemoryBlock(null, MemoryBlock.Copied))) _blocks[operation.Block + i] = _blocks[operation.Block + i] with { Seq = MemoryBlock.Copied };
+            }
         }
 
         return ValueTask.CompletedTask;

@@ -20,6 +20,7 @@ namespace OpenEbs.Grains.Replicas.Messages;
 [JsonSerializable(typeof(AllocatedReply))]
 [JsonSerializable(typeof(CheckReply))]
 [JsonSerializable(typeof(ReplicaInspection))]
+[JsonSerializable(typeof(DigestReply))]
 internal sealed partial class ControlMessages : JsonSerializerContext;
 
 /// <summary>Length-prefixed UTF-8 JSON.</summary>
@@ -105,3 +106,9 @@ internal sealed class ReplicaInspectionCodec : ControlMessageCodec<ReplicaInspec
 
 [RegisterCopier]
 internal sealed class ReplicaInspectionCopier : HandOverCopier<ReplicaInspection>;
+
+[RegisterSerializer]
+internal sealed class DigestReplyCodec : ControlMessageCodec<DigestReply>;
+
+[RegisterCopier]
+internal sealed class DigestReplyCopier : HandOverCopier<DigestReply>;

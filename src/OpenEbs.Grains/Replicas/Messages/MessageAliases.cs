@@ -12,6 +12,7 @@ internal static class MessageAliases
         ["openebs.AppendReply"] = typeof(AppendReply),
         ["openebs.ReadReply"] = typeof(ReadReply),
         ["openebs.CheckReply"] = typeof(CheckReply),
+        ["openebs.DigestReply"] = typeof(DigestReply),
         ["openebs.LogReply"] = typeof(LogReply),
         ["openebs.OpenRequest"] = typeof(OpenRequest),
         ["openebs.OpenReply"] = typeof(OpenReply),

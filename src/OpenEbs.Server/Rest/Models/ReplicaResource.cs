@@ -34,4 +34,7 @@ public sealed record ReplicaResource
 
     /// <summary>Why it is not in sync; empty when it is.</summary>
     public required string Reason { get; init; }
+
+    /// <summary>Its rebuild; null when there is none.</summary>
+    public RebuildResource? Rebuild { get; init; }
 }

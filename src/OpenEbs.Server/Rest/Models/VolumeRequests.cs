@@ -50,4 +50,7 @@ public sealed record ChangeVolumeRequest
 
     /// <summary>Fewest in-sync replicas with which the volume serves I/O.</summary>
     public int? MinInSync { get; init; }
+
+    /// <summary>Most that rebuilds of its replicas copy in a second, in bytes; 0 for no limit, -1 for the cluster's default.</summary>
+    public long? RebuildLimitBytesPerSecond { get; init; }
 }

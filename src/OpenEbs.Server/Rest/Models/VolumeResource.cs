@@ -76,6 +76,9 @@ public sealed record VolumeResource
     /// <summary>All operations up to this one are on stable media of every in-sync replica.</summary>
     public required long CommitSeq { get; init; }
 
+    /// <summary>Most that rebuilds of its replicas copy in a second, in bytes; 0 for no limit, null for the cluster's default.</summary>
+    public long? RebuildLimitBytesPerSecond { get; init; }
+
     /// <summary>The volume's replicas.</summary>
     public required IReadOnlyList<ReplicaResource> Replicas { get; init; }
 
