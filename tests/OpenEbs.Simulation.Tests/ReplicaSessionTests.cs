@@ -44,7 +44,7 @@ public sealed class ReplicaSessionTests : IAsyncDisposable
     public async Task Discard_OfASoundStore_IsRefused()
     {
         await _session.OpenAsync(new OpenRequest(2, Create: true, 1));
-        Assert.Equal(ReplicaOutcome.Failed, await _session.DiscardAsync(2));
+        Assert.Equal(ReplicaOutcome.Failed, await _session.DiscardAsync(2, _session.Incarnation));
         Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(2, 1)).Outcome);
     }
 
@@ -63,7 +63,11 @@ public sealed class ReplicaSessionTests : IAsyncDisposable
         var reply = await session.OpenAsync(new OpenRequest(2, Create: true, 1));
         Assert.Equal((ReplicaOutcome.Lost, "neither superblock checks"), (reply.Outcome, reply.Reason));
         Assert.Equal(ReplicaOutcome.Restarted, (await session.FlushAsync(2, session.Incarnation, 0, flush: true)).Outcome);
-        Assert.Equal(ReplicaOutcome.Ok, await session.DiscardAsync(2));
+
+        // Found in an earlier life, from which it may have been rebuilt since.
+        Assert.Equal(ReplicaOutcome.Restarted, await session.DiscardAsync(2, Guid.NewGuid()));
+        Assert.False(isDiscarded);
+        Assert.Equal(ReplicaOutcome.Ok, await session.DiscardAsync(2, session.Incarnation));
         Assert.Equal(ReplicaOutcome.Ok, (await session.OpenAsync(new OpenRequest(2, Create: true, 2))).Outcome);
     }
 

@@ -37,7 +37,7 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
         return replica.OpenAsync(request);
     }
 
-    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch) => replica.DiscardAsync(epoch);
+    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch, Guid incarnation) => replica.DiscardAsync(epoch, incarnation);
 
     public ValueTask<AppendReply> AppendAsync(AppendRequest request)
     {

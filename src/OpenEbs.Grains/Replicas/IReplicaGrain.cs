@@ -11,7 +11,7 @@ internal interface IReplicaGrain : IGrainWithStringKey
     ValueTask<OpenReply> OpenAsync(OpenRequest request);
 
     [Alias("Discard"), ResponseTimeout("00:01:00")]
-    ValueTask<ReplicaOutcome> DiscardAsync(long epoch);
+    ValueTask<ReplicaOutcome> DiscardAsync(long epoch, Guid incarnation);
 
     [Alias("Append"), ResponseTimeout("00:00:10")]
     ValueTask<AppendReply> AppendAsync(AppendRequest request);

@@ -76,7 +76,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         return reply;
     }
 
-    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch) => CheckPool() is null ? _session!.DiscardAsync(epoch) : ValueTask.FromResult(ReplicaOutcome.Failed);
+    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch, Guid incarnation) => CheckPool() is null ? _session!.DiscardAsync(epoch, incarnation) : ValueTask.FromResult(ReplicaOutcome.Failed);
 
     public async ValueTask<ReplicaInspection> InspectAsync()
     {

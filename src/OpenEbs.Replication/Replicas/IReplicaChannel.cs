@@ -16,7 +16,9 @@ public interface IReplicaChannel
     ValueTask<OpenReply> OpenAsync(OpenRequest request);
 
     /// <summary>Deletes a store that cannot be opened, or is damaged (<see cref="StoreStatus.IsDamaged"/>); one that is sound is refused. The next opening may create another.</summary>
-    ValueTask<ReplicaOutcome> DiscardAsync(long epoch);
+    /// <param name="epoch">The coordinator's.</param>
+    /// <param name="incarnation">The life of the replica in which that was found: in a later one it may have been rebuilt.</param>
+    ValueTask<ReplicaOutcome> DiscardAsync(long epoch, Guid incarnation);
 
     /// <summary>Takes over one reference to <paramref name="request"/>. Order is the caller's affair: it has one or few requests in flight, and the replica applies strictly by seq.</summary>
     ValueTask<AppendReply> AppendAsync(AppendRequest request);

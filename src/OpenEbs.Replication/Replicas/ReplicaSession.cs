@@ -66,12 +66,13 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         }
     }
 
-    public async ValueTask<ReplicaOutcome> DiscardAsync(long epoch)
+    public async ValueTask<ReplicaOutcome> DiscardAsync(long epoch, Guid incarnation)
     {
         await _writeTurn.EnterAsync();
         try
         {
             if (_closed || _failure is not null) return ReplicaOutcome.Failed;
+            if (incarnation != Incarnation) return ReplicaOutcome.Restarted;
             if (DamagedStore.RefuseToDiscard(_store?.Status, epoch) is { } refusal) return refusal;
             if (Interlocked.Exchange(ref _store, null) is { } store) await store.DisposeAsync();
             await discardStore();

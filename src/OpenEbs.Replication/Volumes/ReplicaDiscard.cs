@@ -28,11 +28,11 @@ internal sealed partial class ReplicaDiscard(VolumeContext context, ReplicaLink 
         var reason = link.Reason;
         await context.Keeper.ChangeAsync(record => record.Find(link.Entry.Id) is null ? record
             : record.Tell(new VolumeEvent(context.UtcNow, VolumeEventKind.ReplicaDiscarded, link.Entry.Id, "", "empty", reason)), context.Stopped);
-        var outcome = await link.Channel.DiscardAsync(context.Epoch);
+        var outcome = await link.Channel.DiscardAsync(context.Epoch, opened.Incarnation);
         if (outcome == ReplicaOutcome.StaleEpoch) owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");
         return true;
     }
 
-    [LoggerMessage(2107, LogLevel.Warning, "Replica {Replica} is discarded and rebuilt from others: {Reason}")]
+    [LoggerMessage(2108, LogLevel.Warning, "Replica {Replica} is discarded and rebuilt from others: {Reason}")]
     private partial void LogDiscarding(string replica, string reason);
 }

@@ -14,7 +14,7 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
 
     public ValueTask<OpenReply> OpenAsync(OpenRequest request) => CallAsync("Open", session => session.OpenAsync(request));
 
-    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch) => CallAsync("Discard", session => session.DiscardAsync(epoch));
+    public ValueTask<ReplicaOutcome> DiscardAsync(long epoch, Guid incarnation) => CallAsync("Discard", session => session.DiscardAsync(epoch, incarnation));
 
     public async ValueTask<AppendReply> AppendAsync(AppendRequest request) => await SendAsync("Append", request, (session, copy) => session.AppendAsync(copy));
 
