@@ -117,7 +117,8 @@ public sealed class FileStorageDeviceTests : IDisposable
             await once;
         }
 
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 2000);
+        // The runtime allocates a little now and then (2,048 bytes were seen while it compiled this anew); an object in each of the 3,000 calls would be 72,000 at least.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 20_000);
 
         ValueTask OnceAsync()
         {
