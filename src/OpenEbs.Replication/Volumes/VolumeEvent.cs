@@ -1,6 +1,6 @@
 namespace OpenEbs.Replication.Volumes;
 
-/// <summary>What a volume went through. Values are stored: append only.</summary>
+/// <summary>What a volume went through. Names are stored in the record, values in the copies that replicas keep of it: change neither.</summary>
 public enum VolumeEventKind
 {
     /// <summary>A coordinator took it over.</summary>

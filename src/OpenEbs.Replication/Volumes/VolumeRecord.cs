@@ -1,6 +1,6 @@
 namespace OpenEbs.Replication.Volumes;
 
-/// <summary>A replica's standing in its volume's record. Values are stored: append only.</summary>
+/// <summary>A replica's standing in its volume's record. Names are stored in the record, values in the copies that replicas keep of it: change neither.</summary>
 public enum ReplicaStanding
 {
     InSync = 0,
