@@ -9,6 +9,9 @@ namespace OpenEbs.Grains.Cluster;
 /// <summary>What happened to a cluster. Names are stored: never change them.</summary>
 internal enum ClusterEventKind
 {
+    /// <summary>Of a kind that only a later release knows, which wrote it.</summary>
+    Unknown = -1,
+
     VolumeCreated,
     VolumeDeleted,
     NodeJoined,

@@ -3,6 +3,9 @@ namespace OpenEbs.Replication.Volumes;
 /// <summary>What a volume went through. Names are stored in the record, values in the copies that replicas keep of it: change neither.</summary>
 public enum VolumeEventKind
 {
+    /// <summary>Of a kind that only a later release knows, which wrote it.</summary>
+    Unknown = -1,
+
     /// <summary>A coordinator took it over.</summary>
     Opened = 0,
 
