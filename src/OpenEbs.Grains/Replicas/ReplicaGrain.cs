@@ -38,6 +38,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private bool _isIdle = true;
     private VolumeRecord? _record;
     private readonly AsyncTurn _opening = new();
+    private readonly AsyncTurn _keeping = new();
 
     public ReplicaGrain(IGrainContext context, LocalPools pools, IReplicaStoreProvider stores, ILogger<ReplicaGrain> logger)
     {
@@ -72,7 +73,9 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         if (CheckPool() is { } problem) return new OpenReply(ReplicaOutcome.Failed, _session!.Incarnation, null, problem);
         WakeMaintenance();
         var reply = await _session!.OpenAsync(request);
-        if (reply.Outcome == ReplicaOutcome.Ok && request.Record is { } record && !ReferenceEquals(record, _record)) await KeepRecordAsync(record);
+
+        // Beside the opening, on which failover waits.
+        if (reply.Outcome == ReplicaOutcome.Ok && request.Record is { } record && !ReferenceEquals(record, _record)) _ = KeepRecordAsync(record);
         return reply;
     }
 
@@ -176,8 +179,12 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private async Task KeepRecordAsync(VolumeRecord record)
     {
         _record = record;
+
+        // One after the other: two would use the same temporary file.
+        await _keeping.EnterAsync();
         try
         {
+            if (!ReferenceEquals(_record, record)) return;
             var path = _pool!.ReplicaPath(_replicaId);
             await Task.Run(() => ReplicaManifest.Write(path, record));
         }
@@ -185,6 +192,10 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         {
             _record = null;
             LogRecordNotKept(_replicaId, _poolId, failure.Message);
+        }
+        finally
+        {
+            _keeping.Leave();
         }
     }
 
