@@ -42,8 +42,12 @@ internal sealed class RebuildCopy(VolumeContext context, VolumeReads reads, Repl
 
             while (_underWay > 0) await ChangeAsync();
 
+            // The last piece may have failed before anybody waited for it.
+            ThrowIfFailed();
+
             // Not left to the end of the rebuild, which must not take longer than other calls.
             await FlushToAsync(1);
+            ThrowIfFailed();
         }
         finally
         {
