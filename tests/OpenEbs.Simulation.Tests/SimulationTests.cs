@@ -121,5 +121,6 @@ public sealed class SimulationTests
     {
         var result = SimulationRun.Run(options);
         Assert.True(result.Failure is null, $"seed {options.Seed} with --ops {options.Commands} ({options.Breakage.Name}): {result.Failure}");
+        Assert.True(result.Faults["UndecidedSectors"] == 0, $"seed {options.Seed} with --ops {options.Commands} ({options.Breakage.Name}): the order of events on {result.Faults["UndecidedSectors"]} sectors could not be checked.");
     }
 }

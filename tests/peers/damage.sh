@@ -7,7 +7,6 @@ start_dev --no-demo && create_volume test 128Mi || { fail start "$(tail -n 3 "$S
 use_volume test; check healthy healthy_within test 60 || finish
 dd if=/dev/urandom of="$WORK/image" bs=1M count=48 status=none
 check image-in timeout 60 qemu-io -f raw -c "write -s $WORK/image 0 48M" -c flush "$URL"
-within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; volume test; return 1; }
 healthy() { volume test | jq -e '.state == "Healthy" and (.replicas | length) == 3 and all(.replicas[]; .state == "InSync")'; }
 same() { timeout 60 qemu-img dd -f raw -O raw if="$URL" of="$WORK/back" bs=1M count=48 && cmp "$WORK/image" "$WORK/back"; }
 replica() { find "$DATA" -type d -path "*pool-$1*/replicas/*" | head -n 1; }
@@ -25,28 +24,46 @@ open(path, 'r+b').write(data)
 PY
 }
 again() { launch_dev; wait_ready 60; }
-check clean-stop stop_dev
+
+# The commit point travels with the heartbeat, every 2 s; without it a store that is closed takes no checkpoint, and would have no map on disk to be damaged.
+stop() { sleep 3; stop_dev; }
+map_of() { ls "$(replica "$1")"/map-*; }
+damage_map() { local f files; files=$(map_of "$1") || return 1; for f in $files; do flip "$f" "$2" || return 1; done; }
+lose_map() { local files; files=$(map_of "$1") || return 1; rm $files; }
+lose_superblock() { rm "$(replica "$1")/superblock"; }
+lose_replica() { rm -r "$(replica "$1")"; }
+damage_superblock() { flip "$(replica "$1")/superblock" all; }
+check clean-stop stop
 
 # Both superblocks of one, the whole map of another.
-flip "$(replica 1)/superblock" all; for f in "$(replica 2)"/map-*; do flip "$f" all; done
+check damage-a-superblock damage_superblock 1; check damage-a-map damage_map 2 all
 check opens-with-one-good-replica again || finish
 check healed within 60 healthy; check image-equal same
 note "discarded: $(ctl events --volume test -o json | jq -r '[.[] | select(.kind == "ReplicaDiscarded") | .cause] | join("; ")' | one_line)"
 equal two-were-discarded 2 "$(discards)"
-kill_dev
+check clean-stop-again stop
 
-# After a kill: the third's superblock is gone altogether, and one file of the map of the first.
-rm "$(replica 3)/superblock"; rm -f "$(find "$(replica 1)" -name 'map-*' | head -n 1)"
+# The third's superblock is gone altogether, and the map of the first; then the process is killed in the middle of healing.
+check lose-a-superblock lose_superblock 3; check lose-a-map lose_map 1
 check opens-again again || finish
+kill_dev; check opens-after-a-kill again || finish
 check healed-again within 60 healthy; check image-still-equal same
-check clean-stop-again stop_dev
+check third-stop stop
+
+# A whole replica is gone (a disk that was replaced, say), and another cannot be opened: fewer than minInSync are left, and one that is whole is enough.
+check lose-a-replica lose_replica 3; check damage-another-superblock damage_superblock 1
+check opens-with-one-of-three again || finish
+check healed-from-one within 60 healthy; check image-equal-from-one same
+before=$(discards)
+check fourth-stop stop
 
 # Single bits of the map of a replica: whatever they hit is found at opening, by a read or a write, or by the scrub.
-for f in "$(replica 2)"/map-*; do flip "$f" some; done
+check flip-bits-of-a-map damage_map 2 some
 check opens-with-bits-flipped again || finish
 check scrub ctl volume scrub test
 scrubbed() { ctl events --volume test -o json | jq -e '.[] | select(.kind == "Scrubbed")'; }
 check scrubbed within 90 scrubbed; check healed-by-then within 60 healthy
+equal the-flipped-bits-were-found $((before + 1)) "$(discards)"
 check write timeout 60 qemu-io -f raw -c 'write -P 9 64M 16M' -c flush "$URL"
 check image-equal-at-last same
 check stop stop_dev

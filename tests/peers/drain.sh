@@ -10,10 +10,8 @@ SOCKET=$WORK/nbd.sock
 dd if=/dev/urandom of="$WORK/image" bs=1M count=48 status=none
 convert() { timeout 60 qemu-io -f raw -c "write -s $WORK/image 0 48M" -c flush "$URL"; }
 check image-in convert
-bridge() { launch "$LOGS/qemu-nbd.log" qemu-nbd -f raw -t -e 8 -k "$SOCKET" "$URL"; BRIDGE=$LAUNCHED; local i; for ((i = 0; i < 100; i++)); do [ -S "$SOCKET" ] && return 0; sleep 0.1; done; return 1; }
 check bridge bridge || finish
 
-within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; "$@"; volume test; return 1; }
 items='(if type == "array" then . else .items end)'
 # The portal that fio uses is that of the first node: it stays.
 NODE=$(volume test | jq -r '[.replicas[].node] - ["node-1"] | sort | .[0]'); POOL=$(volume test | jq -r --arg n "$NODE" '.replicas[] | select(.node == $n) | .pool')

@@ -18,7 +18,6 @@ works() { local out; out=$(qio "$@"); echo "$out"; ! grep -qiE "failed|error|mis
 in_sync() { volume test | jq -e '[.replicas[].state] == ["InSync","InSync","InSync"]'; }
 pool() { curl -fsS -m 10 "$API/pools" | jq -er '(.items? // .)[] | select(.id == "pool-1") | '"$1"; }
 events() { ctl events -n 200; }
-within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; "$@"; }
 shown() { [ "$(pool .fullness)" = "$1" ]; }
 told() { events | grep -q "$1"; }
 

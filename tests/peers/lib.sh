@@ -180,3 +180,13 @@ healthy_within() {
 }
 # coordinator_portal VOLUME: host:port of the gateway beside the volume grain.
 coordinator_portal() { local n; n=$(volume "$1" | jq -r .coordinator) && nodes | jq -r --arg n "$n" '(.items? // .)[] | select(.name == $n) | .portal'; }
+
+# within SECS COMMAND...: tries until the command succeeds; at the end once more, so that its last words are kept.
+within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; "$@"; }
+
+# bridge: an NBD server in front of URL, at the path SOCKET, for fio. Sets BRIDGE.
+bridge() {
+  launch "$LOGS/qemu-nbd.log" qemu-nbd -f raw -t -e 8 -k "$SOCKET" "$URL"; BRIDGE=$LAUNCHED
+  local i; for ((i = 0; i < 100; i++)); do [ -S "$SOCKET" ] && return 0; sleep 0.1; done
+  tail -n 3 "$LOGS/qemu-nbd.log"; return 1
+}

@@ -10,7 +10,6 @@ start_dev --no-demo --nodes 3 --restart-delay "${RESTART_DELAY:-1s}" && create_v
 use_volume test; check healthy healthy_within test 60 || finish
 
 SOCKET=$WORK/nbd.sock
-bridge() { launch "$LOGS/qemu-nbd.log" qemu-nbd -f raw -t -e 8 -k "$SOCKET" "$URL"; BRIDGE=$LAUNCHED; local i; for ((i = 0; i < 100; i++)); do [ -S "$SOCKET" ] && return 0; sleep 0.1; done; return 1; }
 check bridge bridge || finish
 
 launch "$LOGS/fio.log" fio --ioengine=nbd --uri="nbd+unix:///?socket=$SOCKET" --name=soak --size=192m --rw=randwrite --bsrange=512-64k --iodepth=16 \

@@ -13,7 +13,6 @@ uid=$(volume test | jq -r .uid)
 none() { ctl replica orphans -o json | jq -e 'length == 0'; }
 check none-while-all-is-known none
 kept() { find "$DATA" -name volume.json -exec cat {} + | grep -c "100663296" | grep -qx 3; }
-within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; return 1; }
 check replicas-know-the-new-size within 15 kept
 kill_dev
 find "$DATA" -name '*.db*' -exec rm -f {} +

@@ -26,7 +26,6 @@ copying() {
   volume test; return 1
 }
 full() { volume test | jq -e '.state == "Healthy" and (.replicas | length) == 3'; }
-within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; volume test; return 1; }
 
 # ---- everything, on an idle volume, beside cp ----
 source=$(find "$DATA" -name 'segment-*' -path '*pool*' -printf '%h\n' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')

@@ -10,7 +10,6 @@ SOCKET=$WORK/nbd.sock
 dd if=/dev/urandom of="$WORK/image" bs=1M count=32 status=none
 convert() { timeout 60 qemu-io -f raw -c "write -s $WORK/image 0 32M" -c flush "$URL"; }
 check image-in convert
-bridge() { launch "$LOGS/qemu-nbd.log" qemu-nbd -f raw -t -e 8 -k "$SOCKET" "$URL"; BRIDGE=$LAUNCHED; local i; for ((i = 0; i < 100; i++)); do [ -S "$SOCKET" ] && return 0; sleep 0.1; done; return 1; }
 check bridge bridge || finish
 launch "$LOGS/fio.log" fio --ioengine=nbd --uri="nbd+unix:///?socket=$SOCKET" --name=heal --offset=32m --size=192m --rw=randwrite --bsrange=512-64k --iodepth=8 \
   --verify=crc32c --verify_fatal=1 --verify_state_save=0 --verify_backlog=512 --do_verify=1 --rate=12m,12m --fsync=200 --time_based --runtime=75 --loops=100000 \
@@ -22,7 +21,6 @@ holders() { volume test | jq -r '.replicas[].node' | sort; }
 victim() { holders | grep -v "^node-1$" | head -n 1; }
 without() { volume test | jq -e --arg node "$1" --arg pool "$2" --argjson n "$3" \
   '.state == "Healthy" and (.replicas | length) == $n and all(.replicas[]; .state == "InSync" and .node != $node and .pool != $pool)'; }
-within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; volume test; return 1; }
 replace() { # NAME REPLICAS: kills the node of a replica, and waits until another has taken its place
   local node pool pid t0; node=$(victim); pool=$(volume test | jq -r --arg n "$node" '.replicas[] | select(.node == $n) | .pool')
   pid=$(port_pid $((ISCSI_PORT + ${node#node-} - 1))); t0=$(now_ms); kill -9 "$pid"

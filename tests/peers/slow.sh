@@ -7,7 +7,6 @@ need tools qemu-nbd fio ss curl jq
 start_dev --no-demo --nodes 3 && create_volume test 256Mi || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
 use_volume test; check healthy healthy_within test 60 || finish
 SOCKET=$WORK/nbd.sock
-bridge() { launch "$LOGS/qemu-nbd.log" qemu-nbd -f raw -t -e 8 -k "$SOCKET" "$URL"; BRIDGE=$LAUNCHED; local i; for ((i = 0; i < 100; i++)); do [ -S "$SOCKET" ] && return 0; sleep 0.1; done; return 1; }
 check bridge bridge || finish
 
 # The node with the portal stays quick; so does the volume's coordinator, which runs beside it.
@@ -16,7 +15,6 @@ SLOW_PID=$(port_pid $((ISCSI_PORT + ${SLOW#node-} - 1)))
 standing() { volume test | jq -r --arg n "$SLOW" '.replicas[] | select(.node == $n) | "\(.state) \(.reason)"'; }
 is_aside() { standing | grep -qv '^InSync'; }
 is_back() { standing | grep -q '^InSync'; }
-within() { local secs=$1 i; shift; for ((i = 0; i < secs * 4; i++)); do "$@" >/dev/null 2>&1 && return 0; sleep 0.25; done; volume test; return 1; }
 # load NAME SECS: writes of 4 KiB, one at a time, every eighth followed by a flush, some reads; all that is written is verified.
 load() {
   fio --ioengine=nbd --uri="nbd+unix:///?socket=$SOCKET" --name="$1" --size=256m --rw=randrw --rwmixread=30 --bs=4k --iodepth=1 --fsync=8 --verify=crc32c --verify_fatal=1 --verify_state_save=0 \

@@ -124,7 +124,7 @@ internal sealed partial class OrphanReplicas(Registry registry, ClusterEvents ev
         var found = new List<(Guid Uid, StoredReplica Place, string Node)>();
         foreach (var node in nodes.ListActive())
         {
-            foreach (var replica in await grains.GetNode(node.Silo).GetReplicasAsync())
+            foreach (var replica in await ReplicasOfAsync(node))
             {
                 if (known.Contains(new RegisteredReplica(replica.Pool, replica.Id)) || UidOf(replica.Id) is not { } of || (uid is not null && uid != of)) continue;
                 found.Add((of, replica, node.Name));
@@ -139,6 +139,19 @@ internal sealed partial class OrphanReplicas(Registry registry, ClusterEvents ev
         }
 
         return [.. orphans.OrderBy(orphan => orphan.Place.Id, StringComparer.Ordinal)];
+    }
+
+    /// <summary>Not passed over when it does not answer: the newest replica may be on it.</summary>
+    private async Task<IReadOnlyList<StoredReplica>> ReplicasOfAsync(NodeEntry node)
+    {
+        try
+        {
+            return await grains.GetNode(node.Silo).GetReplicasAsync();
+        }
+        catch (Exception failure)
+        {
+            throw new VolumeUnavailableException($"Node '{node.Name}' does not say what is on its pools, and the newest replica may be there: {failure.Message} Try again; if the node hangs, stop it first.");
+        }
     }
 
     /// <summary>Whatever a volume has, or had and somebody is to delete.</summary>
@@ -200,6 +213,6 @@ internal sealed partial class OrphanReplicas(Registry registry, ClusterEvents ev
         };
     }
 
-    [LoggerMessage(1440, LogLevel.Information, "Volume {Volume}: imported from replica {Replica} on pool {Pool}")]
+    [LoggerMessage(1450, LogLevel.Information, "Volume {Volume}: imported from replica {Replica} on pool {Pool}")]
     private partial void LogImported(string volume, string replica, string pool);
 }

@@ -16,7 +16,9 @@ internal sealed class FileReplicaStores(TimeProvider time, ILogger<ReplicaStore>
         pool.Check();
         var path = pool.ReplicaPath(replicaId);
         var create = opening != StoreOpening.Existing;
-        var device = create ? FileStorageDevice.Create(path, pool.Space) : FileStorageDevice.Open(path, pool.Space);
+        var space = pool.Space;
+        if (!create && !Directory.Exists(path)) throw new StoreNotFoundException($"{path}: there is no replica here, though its pool is. If its disk was replaced, let it be rebuilt from another replica.");
+        var device = create ? FileStorageDevice.Create(path, space) : FileStorageDevice.Open(path, space);
         try
         {
             var options = new ReplicaStoreOptions { ReplicaId = replicaId, BootId = _bootId, CreateIfAbsent = create, CreateRebuilding = opening == StoreOpening.CreateRebuilding, ReserveBytes = PoolThresholds.ReserveBytes, PressureBytes = pool.Thresholds.NearlyFullBelow(pool.CapacityBytes) };

@@ -76,7 +76,7 @@ internal sealed class CopySteps(VolumeContext context, ReplicaLink link)
             using var request = new AppendRequest(context.Epoch, link.Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, link.NextStepNumber(), operations), flush: false, owners);
             var reply = await link.RunStepAsync(() => link.Channel.CopyAsync(request.AddReference(), repair: false));
             if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not store copied blocks: {reply.Outcome} {reply.Reason}");
-            if (reply.Status is { } status) ReplicaRejoin.RequireHeadroom(context, status.WritableBytes);
+            if (reply.Status is { } status) ReplicaRebuild.RequireHeadroom(context, status.WritableBytes);
             foreach (var entry in batch) entry.Sent.TrySetResult();
         }
         catch (Exception e)

@@ -25,7 +25,7 @@ internal sealed partial class ReplicaRebuild(VolumeContext context, VolumeReads 
     public async Task RunAsync(long baseSeq, string cause, long writableBytes)
     {
         if (context.Source(link) is null) throw new IOException("no in-sync replica is reachable to copy from");
-        ReplicaRejoin.RequireHeadroom(context, writableBytes);
+        RequireHeadroom(context, writableBytes);
         var progress = Progress = new RebuildProgress(context, cause, ++_attempts);
         var slots = context.Options.RebuildSlots;
         if (!slots.TryEnter())
@@ -53,6 +53,14 @@ internal sealed partial class ReplicaRebuild(VolumeContext context, VolumeReads 
         {
             slots.Leave();
         }
+    }
+
+    /// <summary>Bringing a replica back never fills the last space of its pool: volumes that are in sync there need it for their writes (promise P8).</summary>
+    internal static void RequireHeadroom(VolumeContext context, long writableBytes)
+    {
+        var headroom = context.Options.RebuildHeadroomBytes;
+        if (writableBytes < headroom)
+            throw new IOException($"its pool is full: {Math.Max(0, writableBytes) >> 20} MiB are writable, and bringing a replica back leaves {headroom >> 20} MiB to others; free space on the pool or enlarge it");
     }
 
     /// <summary>The replica is in sync.</summary>

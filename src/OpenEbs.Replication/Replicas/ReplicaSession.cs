@@ -74,7 +74,12 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
             if (_closed || _failure is not null) return ReplicaOutcome.Failed;
             if (incarnation != Incarnation) return ReplicaOutcome.Restarted;
             if (DamagedStore.RefuseToDiscard(_store?.Status, epoch) is { } refusal) return refusal;
-            if (Interlocked.Exchange(ref _store, null) is { } store) await store.DisposeAsync();
+            if (_store is { } store)
+            {
+                _store = null;
+                await store.DisposeAsync();
+            }
+
             await discardStore();
             return ReplicaOutcome.Ok;
         }

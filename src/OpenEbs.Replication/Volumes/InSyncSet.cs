@@ -81,7 +81,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         {
             foreach (var link in context.Links)
             {
-                if (!link.Dropping && context.Slow.IsTooSlow(link)) _ = DropAsync(link, SlowReplicas.SetAsideBecause + link.Pace.Slowness);
+                if (!link.Dropping && context.Slow.IsTooSlow(link)) _ = DropAsync(link, SlowReplicas.SetAsideBecause + link.Times.Slowness);
             }
         }
 

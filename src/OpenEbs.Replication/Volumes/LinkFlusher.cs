@@ -46,7 +46,7 @@ internal sealed class LinkFlusher(VolumeContext context, ILinkOwner owner, Repli
                 if (life != _life) return;
                 Since = 0;
                 link.Instruments.OnFlush(sentAt);
-                link.Pace.Flushes.Add(context.Now - sentAt);
+                link.Times.Flushes.Add(context.Now - sentAt);
                 if (!link.Accept(reply, sentAt)) return;
                 owner.OnProgress();
             }

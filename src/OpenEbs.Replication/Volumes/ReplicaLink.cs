@@ -105,12 +105,12 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
     public string Reason { get; set => field = value.AsSpan().IndexOfAny('\r', '\n') is var end and >= 0 ? value[..end] : value; } = entry.Reason;
 
     /// <summary>Why it is not in sync, for people; empty when there is nothing to tell.</summary>
-    public string Plight => State == LinkState.Down ? Reason : Pace.HeldUntil != 0 ? "it was slow: it is sent everything, and not waited for" : "";
+    public string Plight => State == LinkState.Down ? Reason : Times.HeldUntil != 0 ? "it was slow: it is sent everything, and not waited for" : "";
 
     /// <summary>Smoothed time of a read, in time stamp ticks.</summary>
     public long ReadTicks { get; set; }
 
-    public LinkPace Pace { get; } = new();
+    public LinkTimes Times { get; } = new();
 
     /// <summary>Its rebuild, under way or between attempts; null when it has none.</summary>
     public ReplicaRebuild? Rebuild { get; set; }
@@ -321,7 +321,7 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
         if (life != _life) return;
         InFlightSince = 0;
         Instruments.OnWrite(sentAt);
-        Pace.Appends.Add(context.Now - sentAt);
+        Times.Appends.Add(context.Now - sentAt);
         if (!Accept(reply, sentAt)) return;
         if (reply.Outcome != ReplicaOutcome.Ok) await context.Delay(options.RetryDelay);
         else

@@ -137,14 +137,6 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         if (reply.Outcome != ReplicaOutcome.Ok) throw new IOException($"it could not discard what it alone has: {reply.Outcome} {reply.Reason}");
     }
 
-    /// <summary>Bringing a replica back never fills the last space of its pool: volumes that are in sync there need it for their writes (promise P8).</summary>
-    internal static void RequireHeadroom(VolumeContext context, long writableBytes)
-    {
-        var headroom = context.Options.RebuildHeadroomBytes;
-        if (writableBytes < headroom)
-            throw new IOException($"its pool is full: {Math.Max(0, writableBytes) >> 20} MiB are writable, and bringing a replica back leaves {headroom >> 20} MiB to others; free space on the pool or enlarge it");
-    }
-
     /// <summary>Takes a live replica that misses nothing into the in-sync set.</summary>
     private async Task JoinAsync()
     {

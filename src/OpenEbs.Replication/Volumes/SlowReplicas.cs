@@ -25,8 +25,8 @@ internal sealed class SlowReplicas(VolumeContext context)
         foreach (var link in context.Links)
         {
             var isLive = link.State == LinkState.Live;
-            link.Pace.Appends.EndWindow(_windowBegan, isLive ? link.InFlightSince : 0);
-            link.Pace.Flushes.EndWindow(_windowBegan, isLive ? link.FlushSince : 0);
+            link.Times.Appends.EndWindow(_windowBegan, isLive ? link.InFlightSince : 0);
+            link.Times.Flushes.EndWindow(_windowBegan, isLive ? link.FlushSince : 0);
         }
 
         foreach (var link in context.Links) Judge(link);
@@ -35,33 +35,33 @@ internal sealed class SlowReplicas(VolumeContext context)
 
     /// <summary>Whether a replica is to be set aside.</summary>
     public bool IsTooSlow(ReplicaLink link) =>
-        link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync && link.Pace.SlowWindows >= Windows && context.CanDoWithout(link);
+        link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync && link.Times.SlowWindows >= Windows && context.CanDoWithout(link);
 
     public void SetAside(ReplicaLink link)
     {
-        var pace = link.Pace;
-        var hold = Hold(pace.TimesSetAside);
-        pace.TimesSetAside = pace.SetAsideAt != 0 && context.Now - pace.SetAsideAt < 10 * hold ? Math.Min(pace.TimesSetAside + 1, MostDoublings) : 0;
-        pace.SetAsideAt = context.Now;
-        pace.HeldUntil = context.Now + Hold(pace.TimesSetAside);
-        pace.SlowWindows = 0;
+        var times = link.Times;
+        var hold = Hold(times.TimesSetAside);
+        times.TimesSetAside = times.SetAsideAt != 0 && context.Now - times.SetAsideAt < 10 * hold ? Math.Min(times.TimesSetAside + 1, MostDoublings) : 0;
+        times.SetAsideAt = context.Now;
+        times.HeldUntil = context.Now + Hold(times.TimesSetAside);
+        times.SlowWindows = 0;
     }
 
     /// <summary>Called at intervals while a replica is held: nobody waits for its flushes, so nothing else would show how long they take.</summary>
     public void Probe(ReplicaLink link)
     {
-        if (link.Pace.HeldUntil == 0 || link.Pace.ProbedIn == _windowBegan) return;
-        link.Pace.ProbedIn = _windowBegan;
+        if (link.Times.HeldUntil == 0 || link.Times.ProbedIn == _windowBegan) return;
+        link.Times.ProbedIn = _windowBegan;
         link.Flush(link.AckedSeq);
     }
 
     /// <summary>Whether a replica that could be in sync is better not waited for yet.</summary>
     public bool IsHeld(ReplicaLink link)
     {
-        var pace = link.Pace;
-        if (pace.HeldUntil == 0) return false;
-        if (context.CanDoWithout(link) && (context.Now < pace.HeldUntil || pace.SlowWindows > 0)) return true;
-        pace.HeldUntil = 0;
+        var times = link.Times;
+        if (times.HeldUntil == 0) return false;
+        if (context.CanDoWithout(link) && (context.Now < times.HeldUntil || times.SlowWindows > 0)) return true;
+        times.HeldUntil = 0;
         return false;
     }
 
@@ -69,33 +69,33 @@ internal sealed class SlowReplicas(VolumeContext context)
 
     private void Judge(ReplicaLink link)
     {
-        var pace = link.Pace;
+        var times = link.Times;
         if (link.State != LinkState.Live) return;
-        if (pace.Appends.Mean == 0 && pace.Flushes.Mean == 0)
+        if (times.Appends.Mean == 0 && times.Flushes.Mean == 0)
         {
             // Nothing is written: no reason to go without it for longer.
-            if (pace.HeldUntil != 0) pace.SlowWindows = 0;
+            if (times.HeldUntil != 0) times.SlowWindows = 0;
             return;
         }
 
         var others = context.Links.Where(other => other != link && context.IsCurrent(other)).ToList();
         var needed = Math.Max(1, context.Keeper.Record!.MinInSync);
-        pace.Slowness = "";
+        times.Slowness = "";
         if (others.Count >= needed)
         {
             var options = context.Options;
-            Compare("appends", times => times.Appends, options.SlowAppend);
-            Compare("flushes", times => times.Flushes, options.SlowFlush);
+            Compare("appends", t => t.Appends, options.SlowAppend);
+            Compare("flushes", t => t.Flushes, options.SlowFlush);
         }
 
-        pace.SlowWindows = pace.Slowness.Length > 0 ? pace.SlowWindows + 1 : 0;
+        times.SlowWindows = times.Slowness.Length > 0 ? times.SlowWindows + 1 : 0;
 
-        void Compare(string what, Func<LinkPace, RequestTimes> times, TimeSpan floor)
+        void Compare(string what, Func<LinkTimes, RequestTimes> of, TimeSpan floor)
         {
-            var without = others.Select(other => times(other.Pace).Mean).Order().ElementAt(needed - 1);
-            var mean = times(pace).Mean;
+            var without = others.Select(other => of(other.Times).Mean).Order().ElementAt(needed - 1);
+            var mean = of(times).Mean;
             if (mean <= context.Ticks(floor) || mean <= context.Options.SlowFactor * without) return;
-            pace.Slowness = $"its {what} take {Milliseconds(mean)} ms on average, those of others {Milliseconds(without)} ms";
+            times.Slowness = $"its {what} take {Milliseconds(mean)} ms on average, those of others {Milliseconds(without)} ms";
         }
     }
 

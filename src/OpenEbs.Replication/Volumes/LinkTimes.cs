@@ -1,7 +1,7 @@
 namespace OpenEbs.Replication.Volumes;
 
 /// <summary>How long one replica takes, judged window by window (see <see cref="SlowReplicas"/>). Times are in time stamp ticks.</summary>
-internal sealed class LinkPace
+internal sealed class LinkTimes
 {
     public RequestTimes Appends { get; } = new();
 
