@@ -161,6 +161,7 @@ internal sealed class World
         WriteCache = Settings.WriteCache,
         MinInSync = Settings.MinInSync,
         IoTimeout = Settings.IoTimeout,
+        OnTimeout = Settings.OnTimeout,
         Replicas = [.. Replicas.Select(replica => new ReplicaEntry(replica.Id, $"pool-{replica.Host.Number}", ReplicaStanding.InSync, Created: false))],
     };
 

@@ -104,6 +104,9 @@ public sealed class WorldSettings
 
     public TimeSpan IoTimeout { get; private set; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>Goes by what is drawn anyway, so that the seeds of old keep their meaning.</summary>
+    public TimeoutPolicy OnTimeout => InitiatorCount != 2 ? TimeoutPolicy.Error : AllowsTimeouts ? TimeoutPolicy.ReadOnly : TimeoutPolicy.Wait;
+
     public int InitiatorCount { get; private set; }
 
     public int MaxQueueDepth { get; private set; }

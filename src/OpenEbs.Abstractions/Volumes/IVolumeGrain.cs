@@ -28,6 +28,11 @@ public interface IVolumeGrain : IGrainWithStringKey
     [Alias("SetRebuildLimit")]
     ValueTask SetRebuildLimitAsync(long? bytesPerSecond);
 
+    /// <summary>Sets how long I/O waits for the volume, and what becomes of it then; it holds for I/O that waits already, too. Null leaves a value as it is.</summary>
+    /// <exception cref="VolumeRequestInvalidException">The time is not between 1 second and 24 hours.</exception>
+    [Alias("SetTimeout")]
+    ValueTask SetTimeoutAsync(TimeSpan? ioTimeout, TimeoutAction? onTimeout);
+
     /// <summary>Reads; a reply with status Ok carries exactly <paramref name="lengthBytes"/> bytes, owned by the caller.</summary>
     [Alias("Read"), ResponseTimeout("01:00:00")]
     ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes);

@@ -11,7 +11,7 @@ public enum IoStatus : byte
     /// <summary>A pool is full: nothing of the write was applied on any replica (promise P8).</summary>
     NoSpace,
 
-    /// <summary>The volume could not serve within its ioTimeout.</summary>
+    /// <summary>The volume could not serve within its ioTimeout, and is not to wait for longer.</summary>
     TimedOut,
 
     /// <summary>No in-sync replica has a good copy of a block.</summary>
@@ -25,6 +25,9 @@ public enum IoStatus : byte
 
     /// <summary>This activation was fenced; nothing is known of the outcome. Ask again: another activation serves.</summary>
     Fenced,
+
+    /// <summary>The volume cannot be written at present, and its policy is to say so (<see cref="TimeoutAction.ReadOnly"/>): nothing of the write was applied.</summary>
+    WriteProtected,
 }
 
 /// <summary>Modifiers of a write.</summary>
@@ -63,4 +66,10 @@ public sealed record VolumeAttachment
 
     /// <summary>Rises whenever anything above changes; every <see cref="IoReply"/> repeats the current one.</summary>
     [Id(8)] public long FactsVersion { get; init; }
+
+    /// <summary>Whether commands are given up after <see cref="IoTimeout"/>.</summary>
+    [Id(9)] public TimeoutAction OnTimeout { get; init; }
+
+    /// <summary>Writes are refused at present.</summary>
+    [Id(10)] public bool IsReadOnly { get; init; }
 }

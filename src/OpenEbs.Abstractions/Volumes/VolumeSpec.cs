@@ -22,11 +22,14 @@ public sealed record VolumeSpec
     /// <summary>Fewest in-sync replicas with which the volume serves I/O; null for the default (1 for one or two replicas, else the majority).</summary>
     [Id(4)] public int? MinInSync { get; init; }
 
-    /// <summary>How long I/O waits for a volume that cannot serve before it fails.</summary>
+    /// <summary>How long I/O waits for a volume that cannot serve before <see cref="OnTimeout"/> decides what becomes of it.</summary>
     [Id(5)] public TimeSpan IoTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Where the replicas may be; null for the default: anywhere, on nodes and in zones of their own if possible.</summary>
     [Id(6)] public PlacementPolicy? Placement { get; init; }
+
+    /// <summary>What becomes of I/O that has waited for <see cref="IoTimeout"/>.</summary>
+    [Id(7)] public TimeoutAction OnTimeout { get; init; }
 
     public PlacementPolicy EffectivePlacement => (Placement ?? PlacementPolicy.Default).Normalize();
 
@@ -41,6 +44,7 @@ public sealed record VolumeSpec
         if (BlockLength is not (512 or 4096)) yield return $"block length is {BlockLength}; give 512 or 4096";
         if (MinInSync is { } min && (min < 1 || min > Replicas)) yield return $"min-in-sync is {min}; give 1 to the number of replicas ({Replicas})";
         if (IoTimeout < TimeSpan.FromSeconds(1) || IoTimeout > TimeSpan.FromDays(1)) yield return $"io-timeout is {IoTimeout}; give 1s to 24h";
+        if (!Enum.IsDefined(OnTimeout)) yield return $"on-timeout is {OnTimeout}; give wait, error or readonly";
         foreach (var problem in EffectivePlacement.Problems()) yield return problem;
     }
 }

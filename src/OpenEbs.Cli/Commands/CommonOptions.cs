@@ -99,6 +99,14 @@ internal static class CommonOptions
         return default;
     }
 
+    public static TimeoutAction ParseTimeoutAction(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (Enum.TryParse<TimeoutAction>(text, ignoreCase: true, out var parsed) && !int.TryParse(text, out _)) return parsed;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give wait (I/O goes on waiting), error (it fails) or readonly (writes are refused).");
+        return default;
+    }
+
     private static Uri? ParseServer(string text, Action<string> addError)
     {
         var url = text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}";

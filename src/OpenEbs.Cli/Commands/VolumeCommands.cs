@@ -10,6 +10,10 @@ namespace OpenEbs.Cli.Commands;
 /// <summary>The commands on volumes.</summary>
 internal static class VolumeCommands
 {
+    private const string IoTimeoutDescription = "How long I/O waits for a volume that cannot serve before --on-timeout decides";
+    private const string OnTimeoutDescription = "What becomes of I/O then: it goes on waiting, it fails, or writes are refused as on a write-protected disk";
+    private const string OnTimeoutValues = "wait|error|readonly";
+
     public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), Scrub(), Why(), OrphanCommands.Import() };
 
     private static Argument<string> Name() => new("name") { Description = "The volume's name", HelpName = "NAME" };
@@ -34,16 +38,24 @@ internal static class VolumeCommands
         };
         var ioTimeout = new Option<TimeSpan>("--io-timeout")
         {
-            Description = "How long I/O waits for a volume that cannot serve",
+            Description = IoTimeoutDescription,
+            HelpName = "DURATION",
             DefaultValueFactory = _ => TimeSpan.FromSeconds(60),
             CustomParser = CommonOptions.ParseDuration,
+        };
+        var onTimeout = new Option<TimeoutAction>("--on-timeout")
+        {
+            Description = OnTimeoutDescription,
+            HelpName = OnTimeoutValues,
+            DefaultValueFactory = _ => TimeoutAction.Wait,
+            CustomParser = CommonOptions.ParseTimeoutAction,
         };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length: 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommonOptions.ParseNumber };
         var node = AntiAffinityOption("--node-anti-affinity", "node");
         var zone = AntiAffinityOption("--zone-anti-affinity", "zone");
         var selector = new Option<string>("--selector") { Description = "Labels that its pools must have, such as disk=ssd,tier=1", HelpName = "LABELS", DefaultValueFactory = _ => "" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only show where its replicas would be, and why" };
-        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, blockSize, node, zone, selector, dryRun };
+        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, onTimeout, blockSize, node, zone, selector, dryRun };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var api = CommonOptions.Connect(parsed);
@@ -55,6 +67,7 @@ internal static class VolumeCommands
                 WriteCache = parsed.GetValue(writeCache) == Switch.On,
                 MinInSync = parsed.GetValue(minInSync),
                 IoTimeoutSeconds = parsed.GetValue(ioTimeout).TotalSeconds,
+                OnTimeout = parsed.GetValue(onTimeout),
                 BlockLength = parsed.GetValue(blockSize),
                 NodeAntiAffinity = parsed.GetValue(node),
                 ZoneAntiAffinity = parsed.GetValue(zone),
@@ -178,15 +191,28 @@ internal static class VolumeCommands
             HelpName = "SIZE/s",
             CustomParser = CommonOptions.ParseRebuildLimit,
         };
-        var command = new Command("set", "Change how many replicas a volume has (new ones are rebuilt in the background), or how fast they may be rebuilt.") { name, replicas, minInSync, rebuildLimit };
+        var ioTimeout = new Option<TimeSpan?>("--io-timeout") { Description = IoTimeoutDescription, HelpName = "DURATION", CustomParser = result => CommonOptions.ParseDuration(result) };
+        var onTimeout = new Option<TimeoutAction?>("--on-timeout") { Description = OnTimeoutDescription, HelpName = OnTimeoutValues, CustomParser = result => CommonOptions.ParseTimeoutAction(result) };
+        var command = new Command("set", "Change how many replicas a volume has (new ones are rebuilt in the background), how fast they may be rebuilt, or how long I/O waits for the volume.")
+        {
+            name, replicas, minInSync, rebuildLimit, ioTimeout, onTimeout,
+        };
         command.Validators.Add(result =>
         {
-            if (result.GetResult(replicas) is null && result.GetResult(minInSync) is null && result.GetResult(rebuildLimit) is null) result.AddError("nothing is asked for; give --replicas, --min-in-sync or --rebuild-limit.");
+            if (new Option[] { replicas, minInSync, rebuildLimit, ioTimeout, onTimeout }.All(option => result.GetResult(option) is null))
+                result.AddError("nothing is asked for; give --replicas, --min-in-sync, --rebuild-limit, --io-timeout or --on-timeout.");
         });
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var api = CommonOptions.Connect(parsed);
-            var request = new ChangeVolumeRequest { ReplicaCount = parsed.GetValue(replicas), MinInSync = parsed.GetValue(minInSync), RebuildLimitBytesPerSecond = parsed.GetValue(rebuildLimit) };
+            var request = new ChangeVolumeRequest
+            {
+                ReplicaCount = parsed.GetValue(replicas),
+                MinInSync = parsed.GetValue(minInSync),
+                RebuildLimitBytesPerSecond = parsed.GetValue(rebuildLimit),
+                IoTimeoutSeconds = parsed.GetValue(ioTimeout)?.TotalSeconds,
+                OnTimeout = parsed.GetValue(onTimeout),
+            };
             var volume = await Output.Progress.ShowAsync("Asking the volume", api.ChangeVolumeAsync(parsed.GetValue(name)!, request, cancellationToken));
             ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, VolumeDescription.Details);
             return (int)ExitCode.Ok;

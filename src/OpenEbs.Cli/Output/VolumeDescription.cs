@@ -3,6 +3,7 @@ using OpenEbs.Cli.Commands;
 using OpenEbs.Pools;
 using OpenEbs.Rest;
 using OpenEbs.Units;
+using OpenEbs.Volumes;
 using Spectre.Console;
 using Spectre.Console.Rendering;
 
@@ -39,7 +40,7 @@ internal static class VolumeDescription
         Add("Replicas", new Text($"{InSync(volume)} in sync, serves with {volume.MinInSync}"));
         Add("Placement", new Text($"apart by node: {volume.NodeAntiAffinity.ToString().ToLowerInvariant()}, by zone: {volume.ZoneAntiAffinity.ToString().ToLowerInvariant()}{(volume.Selector.Length > 0 ? $", on pools with {volume.Selector}" : "")}"));
         Add("Write cache", new Text(volume.WriteCache ? "on" : "off"));
-        Add("I/O timeout", new Text(Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))));
+        Add("I/O timeout", new Text($"{Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))}, then {Outcome(volume.OnTimeout)}"));
         if (volume.RebuildLimitBytesPerSecond is { } limit) Add("Rebuild limit", new Text(ByteRate.Format(limit)));
         Add("Scrub", new Text(Scrub(volume)));
         Add("Coordinator", new Text(volume.Coordinator.Length > 0 ? volume.Coordinator : "-"));
@@ -91,4 +92,12 @@ internal static class VolumeDescription
     }
 
     private static string InSync(VolumeResource volume) => $"{volume.Replicas.Count(replica => replica.State == Replicas.ReplicaState.InSync)}/{volume.ReplicaCount}";
+
+    private static string Outcome(TimeoutAction action) => action switch
+    {
+        TimeoutAction.Wait => "it goes on waiting",
+        TimeoutAction.Error => "it fails",
+        TimeoutAction.ReadOnly => "writes are refused",
+        _ => throw new ArgumentOutOfRangeException(nameof(action), action, "Unknown policy."),
+    };
 }

@@ -240,7 +240,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
 
         static VolumeSpec Normalize(VolumeSpec spec) => spec with { MinInSync = spec.EffectiveMinInSync, Placement = spec.EffectivePlacement };
         static string Text(VolumeSpec spec) =>
-            $"{spec.SizeBytes} bytes in {spec.Replicas} replicas (block length {spec.BlockLength}, write cache {(spec.WriteCache ? "on" : "off")}, min-in-sync {spec.MinInSync}, io-timeout {spec.IoTimeout}, "
+            $"{spec.SizeBytes} bytes in {spec.Replicas} replicas (block length {spec.BlockLength}, write cache {(spec.WriteCache ? "on" : "off")}, min-in-sync {spec.MinInSync}, io-timeout {spec.IoTimeout}, on-timeout {spec.OnTimeout}, "
             + $"node anti-affinity {spec.EffectivePlacement.Node}, zone anti-affinity {spec.EffectivePlacement.Zone}, selector '{spec.EffectivePlacement.Selector}')";
     }
 

@@ -27,6 +27,7 @@ internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents e
         MinInSync = volume.Spec.EffectiveMinInSync,
         IsMinInSyncChosen = volume.Spec.MinInSync is not null,
         IoTimeout = volume.Spec.IoTimeout,
+        OnTimeout = VolumeViews.PolicyOf(volume.Spec.OnTimeout),
         Placement = volume.Spec.EffectivePlacement is var policy && policy == PlacementPolicy.Default
             ? null
             : new PlacementRules(policy.Node == AntiAffinity.Hard, policy.Zone == AntiAffinity.Hard, policy.Selector),

@@ -7,13 +7,14 @@ namespace OpenEbs.Grains.Gateways;
 
 /// <summary>A gateway's way to one volume: grain calls that outlive the volume grain's activation. A command whose call fails because its silo is gone, or whose activation was fenced, is held
 /// and sent again until the volume's ioTimeout has passed, in an order that never lets old data come back (see <see cref="CommandOrder"/>). All calls may run concurrently.</summary>
-/// <remarks>Commands answer with an <see cref="IoReply"/> and do not throw, except <see cref="OperationCanceledException"/>: cancellation is honoured while a command is held, not while its
-/// call is under way. Buffers handed in remain the caller's; the data of a reply is the caller's to release.</remarks>
+/// <remarks>Commands answer with an <see cref="IoReply"/> and do not throw, except <see cref="OperationCanceledException"/>. A command that is cancelled while its call is under way ends at once;
+/// the call keeps the command's place, so that nothing that overlaps it is sent before it has ended (<see cref="PendingCall"/>). Buffers handed in remain the caller's; the data of a reply is the caller's to release.</remarks>
 public sealed partial class VolumeConnection
 {
     private readonly IVolumeGrain _volume;
     private readonly VolumeAttaching _attaching;
     private readonly CommandOrder _order = new();
+    private readonly Action<Exception> _onCallFailed;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Lock _lock = new();
@@ -29,6 +30,7 @@ public sealed partial class VolumeConnection
         _reportedLossCount = attachment.DataLossCount;
         _time = time;
         _logger = logger;
+        _onCallFailed = failure => LogCommandHeld(Name, failure.Message);
     }
 
     public string Name => _attachment.Name;
@@ -77,7 +79,7 @@ public sealed partial class VolumeConnection
             }
             catch (Exception failure) when (VolumeAttaching.IsTransient(failure))
             {
-                LogCommandHeld(Name, "GetProvisioningStatus", failure.Message);
+                LogCommandHeld(Name, failure.Message);
             }
 
             if (!await RecoverAsync(started, cancellationToken)) return [];
@@ -92,12 +94,14 @@ public sealed partial class VolumeConnection
     {
         var started = _time.GetTimestamp();
         var turn = _order.Enter(command.OffsetBytes, command.LengthBytes, command.Writes);
+        var isGivenUp = false;
         try
         {
             while (_order.FindObstacle(turn) is { } obstacle) await obstacle.WaitAsync(cancellationToken);
             while (true)
             {
-                var reply = await TrySendAsync(command);
+                if (CallTraces.IsTracing) CallTraces.Attach();
+                var reply = await PendingCall.Send(command, _volume, _order, turn, _onCallFailed, cancellationToken);
                 if (reply is { Status: not IoStatus.Fenced })
                 {
                     if (command.Kind == VolumeCommandKind.Flush && reply.Status == IoStatus.Ok) return await BelieveFlushAsync(reply, started, cancellationToken);
@@ -110,29 +114,14 @@ public sealed partial class VolumeConnection
                 if (!await RecoverAsync(started, cancellationToken)) return GiveUp();
             }
         }
+        catch (CommandGivenUpException)
+        {
+            isGivenUp = true;
+            throw;
+        }
         finally
         {
-            _order.Leave(turn);
-        }
-    }
-
-    /// <summary>Null when the call failed in a way that says nothing about the volume.</summary>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<IoReply?> TrySendAsync(VolumeCommand command)
-    {
-        try
-        {
-            if (CallTraces.IsTracing) CallTraces.Attach();
-            return await command.SendAsync(_volume);
-        }
-        catch (VolumeNotFoundException missing)
-        {
-            return new IoReply(IoStatus.Gone, detail: missing.Message);
-        }
-        catch (Exception failure) when (VolumeAttaching.IsTransient(failure))
-        {
-            LogCommandHeld(Name, command.Kind.ToString(), failure.Message);
-            return null;
+            if (!isGivenUp) _order.Leave(turn);
         }
     }
 
@@ -155,18 +144,18 @@ public sealed partial class VolumeConnection
         return count > reported && Interlocked.CompareExchange(ref _reportedLossCount, count, reported) == reported;
     }
 
-    /// <summary>Waits until the volume can be called again; false when the command's time is over or the volume is gone.</summary>
+    /// <summary>Waits until the volume can be called again; false when the command's time is over, if it has an end, or the volume is gone.</summary>
     private async ValueTask<bool> RecoverAsync(long started, CancellationToken cancellationToken)
     {
         var delay = _attaching.Options.MinRetryDelay;
         while (true)
         {
-            var left = Attachment.IoTimeout - _time.GetElapsedTime(started);
+            var left = Left(started);
             if (left <= TimeSpan.Zero) return false;
             await Task.Delay(delay < left ? delay : left, _time, cancellationToken);
             try
             {
-                left = Attachment.IoTimeout - _time.GetElapsedTime(started);
+                left = Left(started);
                 if (left <= TimeSpan.Zero) return false;
                 var outcome = await ReattachAsync().WaitAsync(left, _time, cancellationToken);
                 if (outcome == AttachOutcome.Gone) return false;
@@ -180,6 +169,9 @@ public sealed partial class VolumeConnection
             delay = _attaching.Options.MaxRetryDelay;
         }
     }
+
+    /// <summary>How long a command may still wait for the volume.</summary>
+    private TimeSpan Left(long started) => Attachment is { OnTimeout: not TimeoutAction.Wait } attachment ? attachment.IoTimeout - _time.GetElapsedTime(started) : TimeSpan.FromDays(1);
 
     /// <summary>One attempt at a time serves all commands that wait for it.</summary>
     private Task<AttachOutcome> ReattachAsync()
@@ -209,8 +201,8 @@ public sealed partial class VolumeConnection
         ? new IoReply(IoStatus.Gone, detail: $"volume {Name} was deleted")
         : new IoReply(IoStatus.TimedOut, detail: $"volume {Name} could not be reached within its io-timeout of {Attachment.IoTimeout}");
 
-    [LoggerMessage(1300, LogLevel.Debug, "Volume {Volume}: {Command} is held and will be sent again: {Reason}")]
-    private partial void LogCommandHeld(string volume, string command, string reason);
+    [LoggerMessage(1300, LogLevel.Debug, "Volume {Volume}: a command is held and will be sent again: {Reason}")]
+    private partial void LogCommandHeld(string volume, string reason);
 
     [LoggerMessage(1301, LogLevel.Information, "Volume {Volume}: attached again, at epoch {Epoch} after {PreviousEpoch}")]
     private partial void LogReattached(string volume, long epoch, long previousEpoch);

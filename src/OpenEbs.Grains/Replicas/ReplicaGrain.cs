@@ -145,7 +145,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         if (!_pool!.IsOnline) throw new SiloUnavailableException($"Pool '{_poolId}' is offline: {_pool.Reason}");
         await _session!.DisposeAsync();
         _device?.Dispose();
-        await Task.Run(() => _pool.DeleteReplicaAsync(_replicaId));
+        await DeleteFilesAsync();
         LogDeleted(_replicaId, _poolId);
         DeactivateOnIdle();
     }
@@ -170,9 +170,23 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     {
         _device?.Dispose();
         _device = null;
-        _record = null;
-        await Task.Run(() => _pool!.DeleteReplicaAsync(_replicaId));
+        await DeleteFilesAsync();
         LogDiscarded(_replicaId, _poolId);
+    }
+
+    /// <summary>Not while the record is written there: the directory would not be empty, or be there again.</summary>
+    private async Task DeleteFilesAsync()
+    {
+        _record = null;
+        await _keeping.EnterAsync();
+        try
+        {
+            await Task.Run(() => _pool!.DeleteReplicaAsync(_replicaId));
+        }
+        finally
+        {
+            _keeping.Leave();
+        }
     }
 
     /// <summary>A copy for the day on which the metadata store is lost: the replica serves without.</summary>

@@ -27,6 +27,9 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 {
     public const string TypeName = "openebs.volume";
 
+    private static readonly TimeSpan AttachPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ChangePatience = TimeSpan.FromSeconds(20);
+
     private readonly OpenEbsSiloOptions _options;
     private readonly VolumeRecords _records;
     private readonly NodeDirectory _nodes;
@@ -40,8 +43,8 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     private VolumeCoordinator? _coordinator;
     private Task? _stepDown;
     private bool _isClosing;
-    private long _resizeCount;
     private IoReply _done = IoReply.Done;
+    private int _doneFor;
     private string _concern = "";
 
     public VolumeGrain(
@@ -96,14 +99,19 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         VolumeRecord record;
         try
         {
-            record = await coordinator.WhenServingAsync();
+            record = await coordinator.WhenOpenAsync(AttachPatience);
+        }
+        catch (TimeoutException) when (coordinator.Record is not null)
+        {
+            // What a gateway must know is known. It may let its initiators in, whose I/O waits here: with a volume that is away for long, logins that hang would only be more trouble.
+            record = coordinator.Record;
         }
         catch (InvalidOperationException) when (coordinator.State == CoordinatorState.Gone)
         {
             throw new VolumeNotFoundException($"Volume '{_name}' is deleted or being deleted.");
         }
 
-        return AttachmentOf(record);
+        return VolumeViews.AttachmentOf(record, Done(coordinator).FactsVersion, coordinator.IsReadOnly);
     }
 
     public async ValueTask<VolumeView> DescribeAsync()
@@ -116,7 +124,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     public async ValueTask ResizeAsync(long sizeBytes)
     {
-        var record = await Coordinator.WhenServingAsync();
+        var record = await Coordinator.WhenOpenAsync(ChangePatience);
         if (sizeBytes < record.SizeBytes)
         {
             throw new VolumeRequestInvalidException(
@@ -129,23 +137,33 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         var pools = await GrainFactory.GetGrain<IClusterGrain>(0).ListPoolsAsync();
         if (PoolChoice.ProblemOfGrowth([.. record.Replicas.Select(replica => replica.Pool)], pools, sizeBytes - record.SizeBytes, _options.MaxOverprovisioning) is { } full)
             throw new VolumeUnavailableException($"Volume '{_name}' cannot grow to {sizeBytes} bytes: {full}.");
-        await Coordinator.ResizeAsync(sizeBytes);
-        _resizeCount++;
-        AttachmentOf(await Coordinator.WhenServingAsync());
+        await Coordinator.Policies.ResizeAsync(sizeBytes);
         LogResized(_name, record.SizeBytes, sizeBytes);
     }
 
     public async ValueTask ScrubAsync()
     {
-        await Coordinator.WhenServingAsync();
+        await Coordinator.WhenOpenAsync(ChangePatience);
         Coordinator.Scrub();
     }
 
     public async ValueTask SetRebuildLimitAsync(long? bytesPerSecond)
     {
         if (bytesPerSecond is < 0) throw new VolumeRequestInvalidException($"The rebuild limit of volume '{_name}' cannot be {bytesPerSecond} bytes/s; give a positive number, or 0 for no limit.");
-        await Coordinator.WhenServingAsync();
+        await Coordinator.WhenOpenAsync(ChangePatience);
         await Coordinator.Rebuilds.SetLimitAsync(bytesPerSecond);
+    }
+
+    public async ValueTask SetTimeoutAsync(TimeSpan? ioTimeout, TimeoutAction? onTimeout)
+    {
+        var coordinator = Coordinator;
+
+        // Not only when the volume serves: this is wanted most when it does not.
+        var record = coordinator.Record ?? await coordinator.WhenOpenAsync(ChangePatience);
+        var spec = VolumeViews.SpecOf(record);
+        var problems = (spec with { IoTimeout = ioTimeout ?? spec.IoTimeout, OnTimeout = onTimeout ?? spec.OnTimeout }).Problems().ToList();
+        if (problems.Count > 0) throw new VolumeRequestInvalidException($"Volume '{_name}' cannot be changed so: {string.Join("; ", problems)}.");
+        await coordinator.Policies.SetTimeoutAsync(ioTimeout, onTimeout is { } action ? VolumeViews.PolicyOf(action) : null).AsTask().WaitAsync(ChangePatience, _time);
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -335,27 +353,9 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     /// <summary>The reply to success without data. It bears the current facts version even when nobody has attached to this activation yet.</summary>
     private IoReply Done(VolumeCoordinator coordinator)
     {
-        if (_done.FactsVersion == 0 && coordinator.State == CoordinatorState.Serving && coordinator.Snapshot().Record is { } record) AttachmentOf(record);
+        var facts = coordinator.FactsCount;
+        if ((_doneFor != facts || _done.FactsVersion == 0) && coordinator.Record is { } record) _done = new IoReply(IoStatus.Ok, factsVersion: (record.Epoch << 16) + (_doneFor = facts));
         return _done;
-    }
-
-    private VolumeAttachment AttachmentOf(VolumeRecord record)
-    {
-        // Higher with each opening, and within one with each resize.
-        var version = (record.Epoch << 16) + _resizeCount;
-        if (_done.FactsVersion != version) _done = new IoReply(IoStatus.Ok, factsVersion: version);
-        return new VolumeAttachment
-        {
-            Name = _name,
-            Uid = record.Uid,
-            SizeBytes = record.SizeBytes,
-            BlockLength = record.BlockLength,
-            WriteCache = record.WriteCache,
-            IoTimeout = record.IoTimeout,
-            DataLossCount = record.DataLossCount,
-            Epoch = record.Epoch,
-            FactsVersion = version,
-        };
     }
 
     /// <summary>The volume follows its initiator: to the silo of a gateway that attaches (or attaches again, now and then) for a session, unless there are sessions elsewhere.</summary>

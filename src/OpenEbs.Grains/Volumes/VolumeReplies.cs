@@ -27,6 +27,7 @@ internal static class VolumeReplies
         VolumeIoStatus.Miscompare => IoStatus.Miscompare,
         VolumeIoStatus.Gone => IoStatus.Gone,
         VolumeIoStatus.Fenced => IoStatus.Fenced,
+        VolumeIoStatus.WriteProtected => IoStatus.WriteProtected,
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Unknown outcome of an I/O."),
     };
 

@@ -85,7 +85,39 @@ internal static class VolumeViews
         WriteCache = record.WriteCache,
         MinInSync = record.MinInSync,
         IoTimeout = record.IoTimeout,
+        OnTimeout = ActionOf(record.OnTimeout),
         Placement = PolicyOf(record),
+    };
+
+    public static VolumeAttachment AttachmentOf(VolumeRecord record, long factsVersion, bool isReadOnly) => new()
+    {
+        Name = record.Name,
+        Uid = record.Uid,
+        SizeBytes = record.SizeBytes,
+        BlockLength = record.BlockLength,
+        WriteCache = record.WriteCache,
+        IoTimeout = record.IoTimeout,
+        DataLossCount = record.DataLossCount,
+        Epoch = record.Epoch,
+        FactsVersion = factsVersion,
+        OnTimeout = ActionOf(record.OnTimeout),
+        IsReadOnly = isReadOnly,
+    };
+
+    public static TimeoutAction ActionOf(TimeoutPolicy policy) => policy switch
+    {
+        TimeoutPolicy.Wait => TimeoutAction.Wait,
+        TimeoutPolicy.Error => TimeoutAction.Error,
+        TimeoutPolicy.ReadOnly => TimeoutAction.ReadOnly,
+        _ => throw new ArgumentOutOfRangeException(nameof(policy), policy, "Unknown policy."),
+    };
+
+    public static TimeoutPolicy PolicyOf(TimeoutAction action) => action switch
+    {
+        TimeoutAction.Wait => TimeoutPolicy.Wait,
+        TimeoutAction.Error => TimeoutPolicy.Error,
+        TimeoutAction.ReadOnly => TimeoutPolicy.ReadOnly,
+        _ => throw new ArgumentOutOfRangeException(nameof(action), action, "Unknown policy."),
     };
 
     public static PlacementPolicy PolicyOf(VolumeRecord record) => record.Placement is not { } rules ? PlacementPolicy.Default : new PlacementPolicy

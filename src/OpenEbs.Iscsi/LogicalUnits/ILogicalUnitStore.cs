@@ -22,6 +22,9 @@ public enum StoreIoStatus : byte
 
     /// <summary>The volume is gone: ILLEGAL REQUEST, LOGICAL UNIT NOT SUPPORTED.</summary>
     Gone,
+
+    /// <summary>Nothing can be written at present, and nothing was: DATA PROTECT, LOGICAL UNIT SOFTWARE WRITE PROTECTED.</summary>
+    WriteProtected,
 }
 
 /// <summary>Outcome of an I/O. Whoever receives it disposes <see cref="Data"/>.</summary>
@@ -41,6 +44,9 @@ public sealed record LogicalUnitFacts
     /// <summary>True when a write may be acknowledged before it is on stable media (WCE).</summary>
     public required bool WriteCache { get; init; }
 
+    /// <summary>Writes are refused at present (WP of the mode parameter header, SBC-3 §6.4.1).</summary>
+    public bool IsWriteProtected { get; init; }
+
     /// <summary>Identifies the volume for ever: VPD 80 serial number and VPD 83 NAA designator are made from it.</summary>
     public required Guid Uid { get; init; }
 
@@ -52,8 +58,8 @@ public sealed record LogicalUnitFacts
 /// concurrently. Buffers handed in remain the caller's. Ordering: two overlapping calls in flight together may take effect in either order.
 /// A call has at most 1 MiB of data.</summary>
 /// <remarks>Cancellation means that the command was aborted and nobody waits for its result. A call may end early then, with an exception or not, but
-/// only when its effects are settled: applied, or never to be. The answer to the abort, and the next session of the same initiator, wait for that;
-/// a write that took effect later could overwrite a newer one.</remarks>
+/// only when its effects are settled: applied, never to be, or certain to come before those of every later command that overlaps it. The answer to the abort, and the next session of
+/// the same initiator, wait for that; a write that took effect later could overwrite a newer one.</remarks>
 public interface ILogicalUnitStore
 {
     /// <summary>Current facts, a new object whenever one of them changes; looked at for each command, so it must cost nothing. Size changes on resize (then every session owes a unit attention CAPACITY DATA HAS CHANGED).</summary>

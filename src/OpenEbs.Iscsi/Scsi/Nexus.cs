@@ -42,7 +42,7 @@ internal sealed class Nexus
         }
 
         if (now.SizeBytes != before.SizeBytes) UnitAttentions.Establish(AdditionalSense.CapacityDataHasChanged);
-        if (now.WriteCache != before.WriteCache) UnitAttentions.Establish(AdditionalSense.ModeParametersChanged);
+        if (now.WriteCache != before.WriteCache || now.IsWriteProtected != before.IsWriteProtected) UnitAttentions.Establish(AdditionalSense.ModeParametersChanged);
 
         // The volume lost what a volatile write cache loses when power goes (design section 4): POWER ON OCCURRED is what a disk says then.
         if (now.DataLossCount != before.DataLossCount) UnitAttentions.Establish(AdditionalSense.PowerOnOccurred);

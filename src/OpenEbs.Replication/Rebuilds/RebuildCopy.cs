@@ -181,7 +181,7 @@ internal sealed class RebuildCopy(VolumeContext context, VolumeReads reads, Repl
     private async Task<StoreOperation> ReadAsync(long block, int blockCount, List<IMemoryOwner<byte>> owners)
     {
         // Not from one source alone: where that has a bad block, another in-sync replica answers, and the bad one is repaired.
-        var deadline = context.Now + context.Ticks(context.Options.ReplicaTimeout * 2);
+        var deadline = IoDeadline.Within(context.Now, context.Ticks(context.Options.ReplicaTimeout * 2));
         var read = await reads.ReadAsync(block, blockCount, deadline);
         if (read.Status != VolumeIoStatus.Ok) throw new IOException($"no in-sync replica could read blocks from {block} on: {read.Status} {read.Detail}");
         owners.Add(read.Data!);

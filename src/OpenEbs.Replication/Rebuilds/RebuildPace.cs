@@ -21,11 +21,11 @@ internal sealed class RebuildPace(VolumeContext context)
     /// <summary>Pieces are no larger: while users wait each is small, lest they wait for it.</summary>
     public int PieceBytes => (int)Math.Min(context.Options.CopyBytes, Math.Max(_pressure.WindowBytes, RebuildPressure.MinWindowBytes));
 
-    /// <summary>An I/O of a user has ended that would have ended as TimedOut at <paramref name="deadline"/>.</summary>
-    public void OnClientIo(long deadline)
+    /// <summary>An I/O of a user has ended that was given at <paramref name="startedAt"/>.</summary>
+    public void OnClientIo(long startedAt)
     {
         var now = context.Now;
-        _pressure.Sample(now, now - (deadline - context.Ticks(context.Keeper.Record!.IoTimeout)));
+        _pressure.Sample(now, now - startedAt);
     }
 
     /// <summary>A rebuild has something under way.</summary>

@@ -14,6 +14,9 @@ internal sealed record CoordinatorFaults
     /// <summary>Serves reads without leases (breaks P3).</summary>
     public bool SkipLease { get; init; }
 
+    /// <summary>Takes it that a record which bore its epoch once bears it for ever (breaks P3).</summary>
+    public bool BelieveRecordForever { get; init; }
+
     /// <summary>Opens without waiting out the predecessor's lease (breaks P3).</summary>
     public bool SkipLeaseWait { get; init; }
 

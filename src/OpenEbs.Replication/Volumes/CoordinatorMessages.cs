@@ -16,6 +16,9 @@ public enum VolumeIoStatus : byte
 
     /// <summary>This coordinator was fenced: nothing is known of the outcome.</summary>
     Fenced,
+
+    /// <summary>The volume cannot be written at present, and its policy is to say so: nothing of the write was done.</summary>
+    WriteProtected,
 }
 
 /// <summary>Outcome of an I/O; the receiver disposes <see cref="Data"/>.</summary>
@@ -30,7 +33,7 @@ public enum CoordinatorState
     /// <summary>Serving I/O.</summary>
     Serving,
 
-    /// <summary>Fewer replicas in sync than minInSync: I/O waits.</summary>
+    /// <summary>Fewer replicas in sync than minInSync, or one of them cannot be reached and may not leave the set: writes wait, reads are served where that is safe.</summary>
     Frozen,
 
     /// <summary>Another coordinator opened the volume, or this one was closed: nothing is answered any more but Fenced.</summary>

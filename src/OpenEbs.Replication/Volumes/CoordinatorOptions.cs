@@ -47,6 +47,9 @@ public sealed record CoordinatorOptions
     /// <summary>How often overdue calls and I/O are looked for while there is any.</summary>
     public TimeSpan WatchInterval { get; init; } = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>A volume whose writes wait for so long is called frozen, and that becomes an event.</summary>
+    public TimeSpan FreezeNotice { get; init; } = TimeSpan.FromSeconds(2);
+
     /// <summary>How often every replica is called though there may be no I/O.</summary>
     public TimeSpan HeartbeatInterval { get; init; } = TimeSpan.FromSeconds(2);
 

@@ -1,35 +1,49 @@
 namespace OpenEbs.Replication.Volumes;
 
 /// <summary>Where I/O waits while the volume does not serve, in the order in which it came.</summary>
-internal sealed class IoGate
+internal sealed class IoGate(VolumeContext context)
 {
-    private readonly Queue<Waiter> _waiters = new();
+    private readonly LinkedList<Waiter> _waiters = [];
 
     public bool IsIdle => _waiters.Count == 0;
 
     /// <summary>Ok once the volume serves, TimedOut at the deadline, else why it never will.</summary>
-    public async ValueTask<VolumeIoStatus> WaitAsync(long deadline)
+    public async ValueTask<VolumeIoStatus> WaitAsync(IoDeadline deadline)
     {
         var waiter = new Waiter(deadline);
-        _waiters.Enqueue(waiter);
+        _waiters.AddLast(waiter);
         return await waiter.Passed.Task;
     }
 
     /// <summary>Lets all go with one answer.</summary>
     public void Answer(VolumeIoStatus status)
     {
-        while (_waiters.TryDequeue(out var waiter)) waiter.Passed.TrySetResult(status);
+        while (_waiters.First is { Value: var waiter })
+        {
+            _waiters.RemoveFirst();
+            waiter.Passed.TrySetResult(status);
+        }
     }
 
     /// <summary>Ends what has waited long enough.</summary>
-    public void Expire(long now)
+    public void Expire()
     {
-        while (_waiters.TryPeek(out var waiter) && waiter.Deadline <= now) _waiters.Dequeue().Passed.TrySetResult(VolumeIoStatus.TimedOut);
+        for (var node = _waiters.First; node is not null;)
+        {
+            var next = node.Next;
+            if (node.Value.Deadline.HasPassed(context))
+            {
+                _waiters.Remove(node);
+                node.Value.Passed.TrySetResult(VolumeIoStatus.TimedOut);
+            }
+
+            node = next;
+        }
     }
 
-    private sealed class Waiter(long deadline)
+    private sealed class Waiter(IoDeadline deadline)
     {
-        public long Deadline { get; } = deadline;
+        public IoDeadline Deadline { get; } = deadline;
 
         public TaskCompletionSource<VolumeIoStatus> Passed { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -13,7 +13,7 @@ internal sealed class PendingOperation : IValueTaskSource<VolumeIoResult>, IDisp
     private ManualResetValueTaskSourceCore<VolumeIoResult> _answer = new() { RunContinuationsAsynchronously = true };
     private int _references = 1;
 
-    public PendingOperation(StoreOperation operation, IMemoryOwner<byte>? owner, bool durable, RangeLock? range, long deadline)
+    public PendingOperation(StoreOperation operation, IMemoryOwner<byte>? owner, bool durable, RangeLock? range, IoDeadline deadline)
     {
         Operation = operation;
         Durable = durable;
@@ -33,7 +33,7 @@ internal sealed class PendingOperation : IValueTaskSource<VolumeIoResult>, IDisp
     public RangeLock? Range { get; set; }
 
     /// <summary>Time stamp at which the caller gets TimedOut; the operation itself goes on.</summary>
-    public long Deadline { get; }
+    public IoDeadline Deadline { get; }
 
     /// <summary>The span of the command that made it, if that is recorded.</summary>
     public Activity? Cause { get; } = ReplicaTraces.Cause;

@@ -64,15 +64,23 @@ internal sealed class RangeLocks
         if (_free.Count < 256) _free.Push(entry);
     }
 
+    /// <summary>Ends the waits that have lasted too long.</summary>
+    public void Expire(VolumeContext context)
+    {
+        for (var entry = _first; entry is not null; entry = entry.Next) entry.Expire(context);
+    }
+
     private static bool Conflict(RangeLock a, RangeLock b) =>
         (a.Use != b.Use || a.Use == RangeUse.Exclusive) && a.Block < b.End && b.Block < a.End;
 }
 
 /// <summary>A place in <see cref="RangeLocks"/>; awaited at most once.</summary>
-internal sealed class RangeLock : IValueTaskSource
+internal sealed class RangeLock : IValueTaskSource<bool>
 {
     private ManualResetValueTaskSourceCore<bool> _granted = new() { RunContinuationsAsynchronously = true };
     private bool _awaited;
+    private bool _answered;
+    private IoDeadline? _deadline;
 
     public long Block;
     public long End;
@@ -83,29 +91,41 @@ internal sealed class RangeLock : IValueTaskSource
 
     public bool IsGranted => Blockers == 0;
 
-    public ValueTask GrantedAsync()
+    /// <summary>False when the deadline passed first: the range is still to be left, and nothing may be done with it.</summary>
+    public ValueTask<bool> GrantedAsync(IoDeadline? deadline = null)
     {
-        if (Blockers == 0) return ValueTask.CompletedTask;
+        if (Blockers == 0) return ValueTask.FromResult(true);
         _awaited = true;
-        return new ValueTask(this, _granted.Version);
+        _deadline = deadline;
+        return new ValueTask<bool>(this, _granted.Version);
     }
 
-    public void Grant()
+    public void Grant() => Answer(true);
+
+    public void Expire(VolumeContext context)
     {
-        if (_awaited) _granted.SetResult(true);
+        if (_deadline is { } deadline && !_answered && deadline.HasPassed(context)) Answer(false);
     }
 
     public void Reset()
     {
         if (!_awaited) return;
-        _awaited = false;
+        _awaited = _answered = false;
+        _deadline = null;
         _granted.Reset();
     }
 
-    void IValueTaskSource.GetResult(short token) => _granted.GetResult(token);
+    private void Answer(bool granted)
+    {
+        if (!_awaited || _answered) return;
+        _answered = true;
+        _granted.SetResult(granted);
+    }
 
-    ValueTaskSourceStatus IValueTaskSource.GetStatus(short token) => _granted.GetStatus(token);
+    bool IValueTaskSource<bool>.GetResult(short token) => _granted.GetResult(token);
 
-    void IValueTaskSource.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
+    ValueTaskSourceStatus IValueTaskSource<bool>.GetStatus(short token) => _granted.GetStatus(token);
+
+    void IValueTaskSource<bool>.OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags) =>
         _granted.OnCompleted(continuation, state, token, flags);
 }

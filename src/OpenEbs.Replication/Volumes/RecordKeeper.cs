@@ -14,7 +14,18 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, string place, TimeP
     private string _etag = "";
     private (VolumeRecord? From, VolumeRecord? Without) _forReplicas;
 
-    public VolumeRecord? Record { get; private set; }
+    public VolumeRecord? Record
+    {
+        get;
+        private set
+        {
+            if (field is { } old && value is { } now && (old.SizeBytes, old.DataLossCount, old.IoTimeout, old.OnTimeout) != (now.SizeBytes, now.DataLossCount, now.IoTimeout, now.OnTimeout)) FactsCount++;
+            field = value;
+        }
+    }
+
+    /// <summary>How often something has changed that gateways must know.</summary>
+    public int FactsCount { get; private set; }
 
     /// <summary>The record as replicas keep it beside their data: without its events.</summary>
     public VolumeRecord? ForReplicas => Record is { } record && (_forReplicas.From != record) ? (_forReplicas = (record, record with { Events = [] })).Without : _forReplicas.Without;
@@ -92,19 +103,29 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, string place, TimeP
         }
     }
 
+    /// <summary>Reads the record again, only to see whether it still bears this coordinator's epoch.</summary>
+    /// <exception cref="VolumeRecordConflictException">It does not, or is gone.</exception>
+    public async ValueTask ConfirmAsync()
+    {
+        try
+        {
+            Check(await store.LoadAsync());
+            Failure = null;
+        }
+        catch (Exception e) when (e is not (VolumeRecordConflictException or OperationCanceledException))
+        {
+            Failure = e.Message;
+            throw;
+        }
+    }
+
     private async ValueTask ReloadAsync(CancellationToken stop)
     {
         while (true)
         {
             try
             {
-                var epoch = Record!.Epoch;
-                var loaded = await store.LoadAsync() ?? throw new VolumeRecordConflictException("the volume's record is gone");
-
-                // Only the coordinator whose epoch the record bears writes it.
-                if (loaded.Record.Epoch != epoch || loaded.Record.Deleting)
-                    throw new VolumeRecordConflictException($"the volume was opened at epoch {loaded.Record.Epoch}, this coordinator is of epoch {epoch}");
-                (Record, _etag) = loaded;
+                (Record, _etag) = Check(await store.LoadAsync());
                 Failure = null;
                 return;
             }
@@ -114,5 +135,14 @@ internal sealed class RecordKeeper(IVolumeRecordStore store, string place, TimeP
                 await Task.Delay(retryDelay, time, stop);
             }
         }
+    }
+
+    /// <summary>Only the coordinator whose epoch the record bears writes it.</summary>
+    private (VolumeRecord Record, string ETag) Check((VolumeRecord Record, string ETag)? loaded)
+    {
+        var (record, etag) = loaded ?? throw new VolumeRecordConflictException("the volume's record is gone");
+        if (record.Epoch == Record!.Epoch && !record.Deleting) return (record, etag);
+        throw new VolumeRecordConflictException(
+            record.Deleting ? "the volume is being deleted" : $"the volume was opened at epoch {record.Epoch}, this coordinator is of epoch {Record!.Epoch}");
     }
 }

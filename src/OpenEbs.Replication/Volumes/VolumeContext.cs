@@ -65,6 +65,13 @@ internal sealed class VolumeContext(RecordKeeper keeper, CoordinatorOptions opti
 
     public Task Delay(TimeSpan duration) => Task.Delay(duration, Time, Stopped);
 
+    /// <summary>Whether it is a run of whole logical blocks of the volume.</summary>
+    public bool IsInside(long offsetBytes, long lengthBytes)
+    {
+        var record = Keeper.Record!;
+        return offsetBytes >= 0 && lengthBytes >= 0 && offsetBytes <= record.SizeBytes - lengthBytes && (offsetBytes | lengthBytes) % record.BlockLength == 0;
+    }
+
     /// <summary>Whether reads go to another replica, in this process, as long as that is not slow.</summary>
     public bool IsReadElsewhere(ReplicaLink link) => Source(null) is { Channel.IsLocal: true } first && first != link;
 

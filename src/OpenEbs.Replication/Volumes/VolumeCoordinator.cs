@@ -12,8 +12,8 @@ namespace OpenEbs.Replication.Volumes;
 /// of a volume for a while; what keeps them apart is the epoch, which each raises in the volume's record and in every replica before it serves.
 /// </summary>
 /// <remarks>
-/// States: Opening -> Serving or Frozen -> Fenced or Gone; Serving and Frozen alternate as replicas come and go. I/O given in Opening or Frozen waits, for at most the
-/// volume's ioTimeout. Not thread-safe: all calls and continuations run in one scheduling context (a grain activation, or the simulation).
+/// States: Opening -> Serving or Frozen -> Fenced or Gone; Serving and Frozen alternate as replicas come and go. I/O given in Opening waits, and so do writes in Frozen; for how long, and
+/// what becomes of them then, the volume's policy says (<see cref="VolumeFreeze"/>). Not thread-safe: all calls and continuations run in one scheduling context (a grain activation, or the simulation).
 /// </remarks>
 public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
 {
@@ -26,7 +26,9 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     private readonly VolumeWrites _writes;
     private readonly InSyncSet _inSync;
     private readonly VolumeScrub _scrub;
-    private readonly IoGate _gate = new();
+    private readonly VolumeLeases _leases;
+    private readonly VolumeFreeze _freeze;
+    private readonly IoGate _gate;
     private VolumeOpening? _opening;
     private bool _watching;
     private bool _opened;
@@ -52,7 +54,10 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _connect = connect;
         _onFenced = onFenced;
         _logger = logger;
-        _reads = new VolumeReads(_context, this);
+        _gate = new IoGate(_context);
+        _leases = new VolumeLeases(_context, this);
+        _freeze = new VolumeFreeze(_context, Obstacle, this);
+        _reads = new VolumeReads(_context, _leases, this);
         _order = new WriteOrder(_context, Watch);
         _writes = new VolumeWrites(_context, _reads, _order, Watch);
         _inSync = new InSyncSet(_context, _reads, this);
@@ -67,6 +72,17 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
 
     public VolumeRebuilds Rebuilds => field ??= new VolumeRebuilds(_context);
 
+    public VolumePolicies Policies => field ??= new VolumePolicies(_context);
+
+    /// <summary>Rises whenever something changes that gateways must know: size, losses, time limits, whether writes are refused.</summary>
+    public int FactsCount => _context.Keeper.FactsCount + _freeze.RefusalCount;
+
+    /// <summary>The record; null while it has not been read.</summary>
+    public VolumeRecord? Record => _context.Keeper.Record;
+
+    /// <summary>Writes are refused as on a write-protected disk until they can be acknowledged again.</summary>
+    public bool IsReadOnly => _freeze.Refusal == VolumeIoStatus.WriteProtected;
+
     /// <summary>Begins to open the volume; I/O given meanwhile waits.</summary>
     public void Start() => _ = OpenAsync();
 
@@ -75,16 +91,16 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     public async ValueTask<VolumeIoResult> ReadAsync(long offsetBytes, int lengthBytes)
     {
         var deadline = Deadline();
-        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
-        if (!IsInside(offsetBytes, lengthBytes)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+        if (State != CoordinatorState.Serving && await PassGateAsync(deadline, isRead: true) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
+        if (!_context.IsInside(offsetBytes, lengthBytes)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
         var (block, count) = VolumeBlocks.Covering(offsetBytes, lengthBytes);
         var range = _context.Ranges.Enter(block, count, _context.Faults.SkipReadWait ? RangeUse.Write : RangeUse.Read);
         Watch();
         try
         {
-            await range.GrantedAsync();
+            if (!await range.GrantedAsync(deadline)) return new VolumeIoResult(VolumeIoStatus.TimedOut);
             var result = await _reads.ReadAsync(block, count, deadline);
-            _context.Pace.OnClientIo(deadline);
+            _context.Pace.OnClientIo(deadline.StartedAt);
             return result.Status == VolumeIoStatus.Ok ? _reads.Trim(result, (int)(offsetBytes - (block * VolumeBlocks.BlockBytes)), lengthBytes) : result;
         }
         finally
@@ -96,7 +112,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     /// <summary>Writes bytes: one operation, atomic up to 1 MiB. Takes over one reference to <paramref name="data"/>, of which the first <paramref name="lengthBytes"/> bytes count.</summary>
     public ValueTask<VolumeIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess)
     {
-        if (State == CoordinatorState.Serving && IsInside(offsetBytes, lengthBytes) && _writes.TryWrite(offsetBytes, data, lengthBytes, forceUnitAccess, Deadline()) is { } operation)
+        if (State == CoordinatorState.Serving && _freeze.Refusal == VolumeIoStatus.Ok && _context.IsInside(offsetBytes, lengthBytes) && _writes.TryWrite(offsetBytes, data, lengthBytes, forceUnitAccess, Deadline()) is { } operation)
             return operation.AsValueTask();
         return WriteSlowlyAsync(offsetBytes, data, lengthBytes, forceUnitAccess);
     }
@@ -108,10 +124,10 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
         var askedAt = _context.Now;
-        var status = await _order.FlushAsync(deadline);
+        var status = _freeze.Refusal != VolumeIoStatus.Ok && _context.CommitSeq < _context.Log.LastSeq ? VolumeIoStatus.TimedOut : await _order.FlushAsync(deadline);
 
         // Who was overtaken knows nothing of what was written since, and would find nothing left to flush.
-        return new VolumeIoResult(status == VolumeIoStatus.Ok ? await _reads.ConfirmAsync(askedAt, deadline) : status);
+        return new VolumeIoResult(status == VolumeIoStatus.Ok ? await _leases.ConfirmAsync(askedAt, deadline) : status);
     }
 
     /// <summary>Makes the ranges read as zeros and frees their whole blocks, one range after the other.</summary>
@@ -119,18 +135,9 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
-        foreach (var range in ranges)
-        {
-            if (!IsInside(range.OffsetBytes, range.LengthBytes)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
-        }
-
-        foreach (var range in ranges)
-        {
-            var result = await _writes.ZeroAsync(range.OffsetBytes, range.LengthBytes, forceUnitAccess, deadline);
-            if (result.Status != VolumeIoStatus.Ok) return result;
-        }
-
-        return new VolumeIoResult(VolumeIoStatus.Ok);
+        if (_freeze.Refusal != VolumeIoStatus.Ok) return new VolumeIoResult(_freeze.Refusal);
+        if (ranges.Any(range => !_context.IsInside(range.OffsetBytes, range.LengthBytes))) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+        return await _writes.ZeroAsync(ranges, forceUnitAccess, deadline);
     }
 
     /// <summary>Compares the first half of the data with the volume and, if equal, writes the second half there, as one step. Takes over one reference to the data.</summary>
@@ -140,7 +147,8 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         {
             var deadline = Deadline();
             if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
-            if (!IsInside(offsetBytes, lengthBytes / 2)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+            if (_freeze.Refusal != VolumeIoStatus.Ok) return new VolumeIoResult(_freeze.Refusal);
+            if (!_context.IsInside(offsetBytes, lengthBytes / 2)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
             return await _writes.CompareAndWriteAsync(offsetBytes, compareThenWrite.Memory[..lengthBytes], forceUnitAccess, deadline);
         }
     }
@@ -149,29 +157,18 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     public async ValueTask<IReadOnlyList<AllocatedByteRange>> ListAllocatedAsync(long offsetBytes, int maxRanges)
     {
         var deadline = Deadline();
-        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) != VolumeIoStatus.Ok) return [];
+        if (State != CoordinatorState.Serving && await PassGateAsync(deadline, isRead: true) != VolumeIoStatus.Ok) return [];
         return await _reads.ListAllocatedAsync(offsetBytes, maxRanges, deadline);
     }
 
-    /// <summary>Makes the volume larger. A smaller size is refused with <see cref="ArgumentOutOfRangeException"/>.</summary>
-    public async ValueTask ResizeAsync(long sizeBytes)
+    /// <summary>The record, once the volume is open (it may be frozen). Throws <see cref="TimeoutException"/> when that takes too long and <see cref="InvalidOperationException"/> when fenced or gone.</summary>
+    public async ValueTask<VolumeRecord> WhenOpenAsync(TimeSpan patience)
     {
-        await WhenServingAsync();
-        var old = _context.Keeper.Record!.SizeBytes;
-        if (sizeBytes < old) throw new ArgumentOutOfRangeException(nameof(sizeBytes), sizeBytes, $"The volume has {old} bytes and cannot shrink; give at least that.");
-        await _context.Keeper.ChangeAsync(record => record.SizeBytes == sizeBytes
-            ? record
-            : (record with { SizeBytes = sizeBytes }).Tell(new VolumeEvent(_context.UtcNow, VolumeEventKind.Resized, "", $"{record.SizeBytes} bytes", $"{sizeBytes} bytes", "asked for")), _context.Stopped);
-    }
-
-    /// <summary>The record, once the volume serves. Throws <see cref="TimeoutException"/> after ioTimeout and <see cref="InvalidOperationException"/> when fenced or gone.</summary>
-    public async ValueTask<VolumeRecord> WhenServingAsync()
-    {
-        var status = State == CoordinatorState.Serving ? VolumeIoStatus.Ok : await PassGateAsync(Deadline());
+        var status = await PassGateAsync(IoDeadline.Within(_context.Now, _context.Ticks(patience)), isRead: true);
         return status switch
         {
             VolumeIoStatus.Ok => _context.Keeper.Record!,
-            VolumeIoStatus.TimedOut => throw new TimeoutException($"The volume does not serve yet: {Snapshot().Reason}"),
+            VolumeIoStatus.TimedOut => throw new TimeoutException($"The volume is not open yet: {Snapshot().Reason}"),
             _ => throw new InvalidOperationException($"The volume's coordinator is {State}."),
         };
     }
@@ -189,7 +186,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var replicas = _context.Links.Select(l => new ReplicaSnapshot(
             l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.Plight,
             l.WritableBytes == long.MaxValue ? null : l.WritableBytes, l.Rebuild?.Progress?.Snapshot()));
-        return new CoordinatorSnapshot(State, StateReason(), record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
+        return new CoordinatorSnapshot(State == CoordinatorState.Serving && _freeze.IsFrozen ? CoordinatorState.Frozen : State, StateReason(), record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
     }
 
     /// <summary>Makes everything durable if it can soon, then stops: I/O still waiting ends as Fenced.</summary>
@@ -198,7 +195,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         if (State == CoordinatorState.Serving)
         {
             State = CoordinatorState.Opening;
-            await Task.WhenAny(_order.FlushAsync(_context.Now + _context.Ticks(_context.Options.FlushTimeout)).AsTask(), Task.Delay(_context.Options.FlushTimeout, _context.Time, CancellationToken.None));
+            await Task.WhenAny(_order.FlushAsync(IoDeadline.Within(_context.Now, _context.Ticks(_context.Options.FlushTimeout))).AsTask(), Task.Delay(_context.Options.FlushTimeout, _context.Time, CancellationToken.None));
         }
 
         End(CoordinatorState.Fenced);
@@ -215,6 +212,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         if (_context.IsStopped || !_opened) return;
         _order.Advance();
         UpdateServing();
+        _freeze.WatchIfFrozen();
     }
 
     void ILinkOwner.OnDown(ReplicaLink link)
@@ -298,11 +296,13 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _onFenced();
     }
 
-    private ValueTask<VolumeIoStatus> PassGateAsync(long deadline)
+    private ValueTask<VolumeIoStatus> PassGateAsync(IoDeadline deadline, bool isRead = false)
     {
         switch (State)
         {
             case CoordinatorState.Serving: return ValueTask.FromResult(VolumeIoStatus.Ok);
+            case CoordinatorState.Frozen when isRead: return ValueTask.FromResult(VolumeIoStatus.Ok);
+            case CoordinatorState.Frozen or CoordinatorState.Opening when !isRead && _freeze.Refusal != VolumeIoStatus.Ok: return ValueTask.FromResult(_freeze.Refusal);
             case CoordinatorState.Gone: return ValueTask.FromResult(VolumeIoStatus.Gone);
             case CoordinatorState.Fenced: return ValueTask.FromResult(VolumeIoStatus.Fenced);
             default:
@@ -316,7 +316,8 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var deadline = Deadline();
         var refused = VolumeIoStatus.Ok;
         if (State != CoordinatorState.Serving) refused = await PassGateAsync(deadline);
-        if (refused == VolumeIoStatus.Ok && !IsInside(offsetBytes, lengthBytes)) refused = VolumeIoStatus.OutOfRange;
+        if (refused == VolumeIoStatus.Ok) refused = _freeze.Refusal;
+        if (refused == VolumeIoStatus.Ok && !_context.IsInside(offsetBytes, lengthBytes)) refused = VolumeIoStatus.OutOfRange;
         if (refused == VolumeIoStatus.Ok) return await _writes.WriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, deadline);
         data.Dispose();
         return new VolumeIoResult(refused);
@@ -340,7 +341,9 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
                 _reads.Watch();
                 _order.Watch();
                 _inSync.Watch(_opened);
-                _gate.Expire(_context.Now);
+                _gate.Expire();
+                _context.Ranges.Expire(_context);
+                _freeze.Watch();
                 var busy = !_reads.IsIdle || !_order.IsIdle || !_gate.IsIdle || _context.Links.Any(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down);
                 idle = busy ? 0 : idle + 1;
             }
@@ -361,19 +364,20 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     private string StateReason()
     {
         if (_context.Keeper.Failure is { } failure) return $"the metadata store failed: {failure}";
-        if (_opening is not null) return _opening.Reason;
-        if (State is CoordinatorState.Fenced or CoordinatorState.Gone) return "";
-        var down = _context.Links.Where(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down).Select(l => $"replica {l.Entry.Id} ({l.Reason})").ToList();
-        return down.Count > 0 ? $"waiting for {string.Join(", ", down)}" : State == CoordinatorState.Frozen ? "too few replicas are in sync" : "";
+        return Obstacle() ?? "";
     }
 
-    private long Deadline() => _context.Now + _context.Ticks(_context.Keeper.Record?.IoTimeout ?? TimeSpan.FromSeconds(60));
-
-    private bool IsInside(long offsetBytes, long lengthBytes)
+    /// <summary>Why no write can be acknowledged at the moment, for people; null when nothing is known to prevent it.</summary>
+    private string? Obstacle()
     {
-        var record = _context.Keeper.Record!;
-        return offsetBytes >= 0 && lengthBytes >= 0 && offsetBytes <= record.SizeBytes - lengthBytes && (offsetBytes | lengthBytes) % record.BlockLength == 0;
+        if (_opening is not null) return _opening.Reason;
+        if (State == CoordinatorState.Opening) return _context.Keeper.Failure is { } failure ? $"the metadata store failed: {failure}" : "it is being opened";
+        if (State is CoordinatorState.Fenced or CoordinatorState.Gone) return null;
+        var down = _context.Links.Where(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down).Select(l => $"replica {l.Entry.Id} ({l.Reason})").ToList();
+        return down.Count > 0 ? $"waiting for {string.Join(", ", down)}" : State == CoordinatorState.Frozen ? "too few replicas are in sync" : null;
     }
+
+    private IoDeadline Deadline() => IoDeadline.OfUser(_context.Now);
 
     [LoggerMessage(2401, LogLevel.Information, "Volume {Volume} is open at epoch {Epoch}, its log ends at seq {Seq}")]
     private partial void LogOpened(string volume, long epoch, long seq);

@@ -56,6 +56,18 @@ public enum VolumeEventKind
 
     /// <summary>A replica's damaged store was deleted, to be rebuilt from others.</summary>
     ReplicaDiscarded = 20,
+
+    /// <summary>Writes cannot be acknowledged for the time being: they wait.</summary>
+    Frozen = 30,
+
+    /// <summary>Writes are acknowledged again.</summary>
+    Thawed = 31,
+
+    /// <summary>A write waited for longer than the volume's ioTimeout: until the volume thaws, writes fail as its policy says.</summary>
+    WritesRefused = 32,
+
+    /// <summary>Another ioTimeout holds, or another policy.</summary>
+    TimeoutChanged = 33,
 }
 
 /// <summary>One transition of a volume, for people who want to know afterwards. It is written with the change of the record that it tells of: neither is there without the other.</summary>

@@ -10,7 +10,7 @@ namespace OpenEbs.Replication.Volumes;
 
 /// <summary>Reads blocks from in-sync replicas under the leases, asks a second replica when the first is slow, and repairs bad blocks from good ones
 /// (design section 4, Lease and Reading; promises P3 and P6).</summary>
-internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owner)
+internal sealed partial class VolumeReads(VolumeContext context, VolumeLeases leases, ILinkOwner owner)
 {
     private readonly ILogger _logger = context.Logger;
     private readonly List<PendingRead> _pending = [];
@@ -19,10 +19,10 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     public bool IsIdle => _pending.Count == 0;
 
     /// <summary>Reads whole blocks whose range the caller holds. Fails with TimedOut at the deadline, MediumError when no replica has a good copy, Fenced when stopped.</summary>
-    public ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline) => ReadAsync(block, blockCount, deadline, bad: 0);
+    public ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, IoDeadline deadline) => ReadAsync(block, blockCount, deadline, bad: 0);
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, long deadline, long bad)
+    private async ValueTask<VolumeIoResult> ReadAsync(long block, int blockCount, IoDeadline deadline, long bad)
     {
         try
         {
@@ -37,16 +37,16 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     /// <summary>Rewrites a block that is bad on one replica from another's good copy; the caller holds its range. False when there is none.</summary>
     public async ValueTask<bool> RepairAsync(ReplicaLink link, long block)
     {
-        var good = await ReadAsync(block, 1, context.Now + context.Ticks(context.Options.ReplicaTimeout), link.Bit);
+        var good = await ReadAsync(block, 1, IoDeadline.Within(context.Now, context.Ticks(context.Options.ReplicaTimeout)), link.Bit);
         good.Data?.Dispose();
         return good.Status == VolumeIoStatus.Ok;
     }
 
     /// <summary>At most <paramref name="maxRanges"/> runs from the offset on, alternately mapped and unmapped; none when no replica could say until the deadline.</summary>
-    public async ValueTask<IReadOnlyList<AllocatedByteRange>> ListAllocatedAsync(long offsetBytes, int maxRanges, long deadline)
+    public async ValueTask<IReadOnlyList<AllocatedByteRange>> ListAllocatedAsync(long offsetBytes, int maxRanges, IoDeadline deadline)
     {
         var sizeBytes = context.Keeper.Record!.SizeBytes;
-        while (offsetBytes < sizeBytes && context.Now < deadline && !context.IsStopped)
+        while (offsetBytes < sizeBytes && !deadline.HasPassed(context) && !context.IsStopped)
         {
             if (context.Source(null) is { } source)
             {
@@ -100,12 +100,12 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<VolumeIoResult> TryReadAsync(long block, int blockCount, long deadline, long bad)
+    private async ValueTask<VolumeIoResult> TryReadAsync(long block, int blockCount, IoDeadline deadline, long bad)
     {
         var detail = "";
-        while (!context.IsStopped && context.Now < deadline)
+        while (!context.IsStopped && !deadline.HasPassed(context))
         {
-            if (!await HoldLeasesAsync()) continue;
+            if (!await leases.HoldAsync()) continue;
             if (_choice.Choose(block, bad, null) is not { } link)
             {
                 // Where every in-sync replica has a bad block in the range it is seldom the same one; and one that is down at the moment may have a good copy.
@@ -118,7 +118,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
             if (answer is not { } reply) continue;
             switch (reply.Outcome)
             {
-                case ReplicaOutcome.Ok when LeasesHeld() || context.Faults.SkipLease:
+                case ReplicaOutcome.Ok when leases.AreHeld() || context.Faults.SkipLease:
                     if (bad != 0) await RepairAsync(bad, block, blockCount, reply.Data!.Memory);
                     return new VolumeIoResult(VolumeIoStatus.Ok, reply.Data);
                 case ReplicaOutcome.Ok:
@@ -144,7 +144,7 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
     }
 
     /// <summary>Reads block by block, so that each may come from another replica; then repairs the replicas in the mask.</summary>
-    private async ValueTask<VolumeIoResult> ReadSinglyAsync(long block, int blockCount, long bad, long deadline)
+    private async ValueTask<VolumeIoResult> ReadSinglyAsync(long block, int blockCount, long bad, IoDeadline deadline)
     {
         var whole = context.Pool.Rent(blockCount * VolumeBlocks.BlockBytes);
         for (var i = 0; i < blockCount; i++)
@@ -172,69 +172,6 @@ internal sealed partial class VolumeReads(VolumeContext context, ILinkOwner owne
         }
 
         return mask != 0;
-    }
-
-    /// <summary>Waits until it is certain that no other coordinator had acknowledged anything by <paramref name="askedAt"/>. One that had would have fenced each in-sync replica, or waited for the
-    /// lease of those that it fenced: so an answer to a request sent since then is enough, while the leases of all hold.</summary>
-    public async ValueTask<VolumeIoStatus> ConfirmAsync(long askedAt, long deadline)
-    {
-        for (var tries = 0; !context.IsStopped; tries++)
-        {
-            if (LeasesHeld() && Array.Exists(context.Links, l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Live && l.ConfirmedAt >= askedAt)) return VolumeIoStatus.Ok;
-            if (context.Now >= deadline) return VolumeIoStatus.TimedOut;
-            var renewals = Task.WhenAll(context.Links.Where(l => l.MustAcknowledge && l.State == LinkState.Live).Select(l => l.RenewLeaseAsync()));
-            await Task.WhenAny(renewals, Task.Delay(context.Options.WatchInterval, context.Time, CancellationToken.None));
-
-            // A renewal that was under way when this was asked says nothing of it: the next one does.
-            if (tries > 0 || !LeasesHeld()) await Task.Delay(context.Options.RetryDelay, context.Time, CancellationToken.None);
-        }
-
-        return VolumeIoStatus.Fenced;
-    }
-
-    private bool LeasesHeld()
-    {
-        var now = context.Now;
-        foreach (var link in context.Links)
-        {
-            if (link.Standing == ReplicaStanding.InSync && link.LeaseUntil <= now) return false;
-            if (link.JoinUnsettled && link.LeaseUntil <= now) return false;
-        }
-
-        return true;
-    }
-
-    private async ValueTask<bool> HoldLeasesAsync()
-    {
-        if (context.Faults.SkipLease) return true;
-        var now = context.Now;
-        var soon = now + (context.Ticks(context.Options.LeaseDuration) / 2);
-        List<Task>? renewals = null;
-        foreach (var link in context.Links)
-        {
-            if ((link.Standing != ReplicaStanding.InSync && !link.JoinUnsettled) || link.LeaseUntil > soon) continue;
-            if (link.State != LinkState.Live)
-            {
-                // It has to come back, or be dropped from the record, before reads are safe again.
-                if (link.LeaseUntil > now) continue;
-                await context.Delay(context.Options.RetryDelay);
-                return false;
-            }
-
-            var renewal = link.RenewLeaseAsync();
-            if (link.LeaseUntil <= now) (renewals ??= []).Add(renewal);
-        }
-
-        if (renewals is not null)
-        {
-            // A renewal may hang; the watch then takes the replica down. (No token: a cancelled delay would complete the WhenAny on the thread pool, outside this scheduling context.)
-            await Task.WhenAny(Task.WhenAll(renewals), Task.Delay(context.Options.WatchInterval, context.Time, CancellationToken.None));
-            if (LeasesHeld()) return true;
-            await context.Delay(context.Options.RetryDelay);
-            return false;
-        }
-
-        return true;
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]

@@ -36,6 +36,9 @@ public sealed record VolumeRecord
     public bool IsMinInSyncChosen { get; init; }
     public required TimeSpan IoTimeout { get; init; }
 
+    /// <summary>What becomes of I/O that waited so long.</summary>
+    public TimeoutPolicy OnTimeout { get; init; }
+
     /// <summary>Where its replicas may be; null for anywhere, apart if possible.</summary>
     public PlacementRules? Placement { get; init; }
 

@@ -7,7 +7,7 @@ namespace OpenEbs.Replication.Volumes;
 internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, WriteOrder order, Action watch)
 {
     /// <summary>The common case, without waiting for anything: whole blocks, nothing in the way. Null, and nothing taken over, when it is not that.</summary>
-    public PendingOperation? TryWrite(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long deadline)
+    public PendingOperation? TryWrite(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, IoDeadline deadline)
     {
         if ((offsetBytes | (uint)lengthBytes) % VolumeBlocks.BlockBytes != 0 || lengthBytes == 0 || !order.IsWindowOpen || !order.HasRoom(lengthBytes)) return null;
         var block = offsetBytes / VolumeBlocks.BlockBytes;
@@ -19,7 +19,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Wri
     }
 
     /// <summary>Any write. Takes over <paramref name="data"/>.</summary>
-    public async ValueTask<VolumeIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long deadline)
+    public async ValueTask<VolumeIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, IoDeadline deadline)
     {
         IMemoryOwner<byte>? owned = data;
         RangeLock? range = null;
@@ -31,7 +31,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Wri
             var whole = (offsetBytes | (uint)lengthBytes) % VolumeBlocks.BlockBytes == 0;
             range = context.Ranges.Enter(block, count, whole ? RangeUse.Write : RangeUse.Exclusive);
             watch();
-            await range.GrantedAsync();
+            if (!await range.GrantedAsync(deadline)) return new VolumeIoResult(VolumeIoStatus.TimedOut);
             if (context.IsStopped) return new VolumeIoResult(VolumeIoStatus.Fenced);
             if (!whole)
             {
@@ -54,8 +54,19 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Wri
         }
     }
 
-    /// <summary>Makes a run of bytes read as zeros: whole blocks are unmapped, parts of blocks are written.</summary>
-    public async ValueTask<VolumeIoResult> ZeroAsync(long offsetBytes, long lengthBytes, bool forceUnitAccess, long deadline)
+    /// <summary>Makes runs of bytes read as zeros, one after the other: whole blocks are unmapped, parts of blocks are written.</summary>
+    public async ValueTask<VolumeIoResult> ZeroAsync(IReadOnlyList<BlockByteRange> ranges, bool forceUnitAccess, IoDeadline deadline)
+    {
+        foreach (var range in ranges)
+        {
+            var result = await ZeroAsync(range.OffsetBytes, range.LengthBytes, forceUnitAccess, deadline);
+            if (result.Status != VolumeIoStatus.Ok) return result;
+        }
+
+        return new VolumeIoResult(VolumeIoStatus.Ok);
+    }
+
+    private async ValueTask<VolumeIoResult> ZeroAsync(long offsetBytes, long lengthBytes, bool forceUnitAccess, IoDeadline deadline)
     {
         if (lengthBytes == 0) return new VolumeIoResult(VolumeIoStatus.Ok);
         var first = offsetBytes / VolumeBlocks.BlockBytes;
@@ -65,7 +76,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Wri
         watch();
         try
         {
-            await range.GrantedAsync();
+            if (!await range.GrantedAsync(deadline)) return new VolumeIoResult(VolumeIoStatus.TimedOut);
             var wholeFirst = (offsetBytes + VolumeBlocks.BlockBytes - 1) / VolumeBlocks.BlockBytes;
             var wholeEnd = (offsetBytes + lengthBytes) / VolumeBlocks.BlockBytes;
             foreach (var block in new[] { first, end - 1 }.Distinct().Where(b => b < wholeFirst || b >= wholeEnd))
@@ -103,7 +114,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Wri
         }
     }
 
-    public async ValueTask<VolumeIoResult> CompareAndWriteAsync(long offsetBytes, ReadOnlyMemory<byte> compareThenWrite, bool forceUnitAccess, long deadline)
+    public async ValueTask<VolumeIoResult> CompareAndWriteAsync(long offsetBytes, ReadOnlyMemory<byte> compareThenWrite, bool forceUnitAccess, IoDeadline deadline)
     {
         var lengthBytes = compareThenWrite.Length / 2;
         if (lengthBytes == 0) return new VolumeIoResult(VolumeIoStatus.Ok);
@@ -114,7 +125,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Wri
         watch();
         try
         {
-            await range.GrantedAsync();
+            if (!await range.GrantedAsync(deadline)) return new VolumeIoResult(VolumeIoStatus.TimedOut);
             var read = await reads.ReadAsync(block, count, deadline);
             if (read.Status != VolumeIoStatus.Ok) return read;
             data = read.Data!;
@@ -135,7 +146,7 @@ internal sealed class VolumeWrites(VolumeContext context, VolumeReads reads, Wri
         }
     }
 
-    private async ValueTask<VolumeIoResult> MergeAsync(long block, int count, int skipBytes, ReadOnlyMemory<byte> data, long deadline)
+    private async ValueTask<VolumeIoResult> MergeAsync(long block, int count, int skipBytes, ReadOnlyMemory<byte> data, IoDeadline deadline)
     {
         var merged = context.Pool.Rent(count * VolumeBlocks.BlockBytes);
         var taken = false;

@@ -14,7 +14,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
 
     private readonly Queue<PendingOperation> _awaitingMedia = new();
     private readonly Queue<FlushWaiter> _flushes = new();
-    private readonly Queue<TaskCompletionSource> _awaitingWindow = new();
+    private readonly Queue<FlushWaiter> _awaitingWindow = new();
     private long _unackedBytes;
     private long _flushTarget;
     private bool _flusherRuns;
@@ -25,9 +25,9 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
     public bool IsIdle => context.AckedSeq >= context.Log.LastSeq && _awaitingMedia.Count == 0 && _flushes.Count == 0 && _awaitingWindow.Count == 0;
 
     /// <summary>An operation that changes no block.</summary>
-    public void Mark(long deadline) => Submit(new StoreOperation(OperationKind.Mark, 0, 0, default, default), null, false, null, deadline).Answer(VolumeIoStatus.Ok);
+    public void Mark(IoDeadline deadline) => Submit(new StoreOperation(OperationKind.Mark, 0, 0, default, default), null, false, null, deadline).Answer(VolumeIoStatus.Ok);
 
-    public async ValueTask<VolumeIoStatus> FlushAsync(long deadline)
+    public async ValueTask<VolumeIoStatus> FlushAsync(IoDeadline deadline)
     {
         var target = context.Log.LastSeq;
         if (context.CommitSeq >= target || context.Faults.SkipFlush) return VolumeIoStatus.Ok;
@@ -56,7 +56,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
 
         if (inSync < context.Keeper.Record!.MinInSync) return;
         acked = Math.Min(acked, context.Log.LastSeq);
-        if (context.AckedSeq < acked) context.Pace.OnClientIo(context.Log[acked].Deadline);
+        if (context.AckedSeq < acked) context.Pace.OnClientIo(context.Log[acked].Deadline.StartedAt);
         while (context.AckedSeq < acked)
         {
             var operation = context.Log[++context.AckedSeq];
@@ -78,17 +78,19 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
     /// <summary>Ends what is overdue; the operations themselves go on.</summary>
     public void Watch()
     {
-        var now = context.Now;
-        for (var seq = context.AckedSeq + 1; seq <= context.Log.LastSeq && context.Log[seq].Deadline <= now; seq++) context.Log[seq].Answer(VolumeIoStatus.TimedOut);
+        for (var seq = context.AckedSeq + 1; seq <= context.Log.LastSeq && context.Log[seq].Deadline.HasPassed(context); seq++) context.Log[seq].Answer(VolumeIoStatus.TimedOut);
         foreach (var operation in _awaitingMedia)
         {
-            if (operation.Deadline <= now) operation.Answer(VolumeIoStatus.TimedOut);
+            if (operation.Deadline.HasPassed(context)) operation.Answer(VolumeIoStatus.TimedOut);
         }
 
         foreach (var waiter in _flushes)
         {
-            if (waiter.Deadline <= now) waiter.Answer.TrySetResult(VolumeIoStatus.TimedOut);
+            if (waiter.Deadline.HasPassed(context)) waiter.Answer.TrySetResult(VolumeIoStatus.TimedOut);
         }
+
+        // They look for themselves whether they may go on.
+        if (_awaitingWindow.Count > 0 && _awaitingWindow.Peek().Deadline.HasPassed(context)) ReleaseWindow();
 
         // A flush that failed or a replica that came back needs another push.
         if (_flushes.Count > 0 || _awaitingMedia.Count > 0 || _awaitingWindow.Count > 0) FlushLinks(Math.Max(_flushTarget, context.AckedSeq));
@@ -108,7 +110,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
 
         while (_awaitingMedia.TryDequeue(out var operation)) operation.Answer(status);
         while (_flushes.TryDequeue(out var waiter)) waiter.Answer.TrySetResult(status);
-        while (_awaitingWindow.TryDequeue(out var waiter)) waiter.TrySetResult();
+        ReleaseWindow();
         context.Log.ReleaseTo(context.Log.LastSeq);
     }
 
@@ -128,16 +130,16 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
     }
 
     /// <summary>Waits for the window of unflushed data to open; refuses what a pool has no room for, before it has a place in the order (promise P8).</summary>
-    public async ValueTask<VolumeIoStatus> AdmitAsync(long bytes, long deadline)
+    public async ValueTask<VolumeIoStatus> AdmitAsync(long bytes, IoDeadline deadline)
     {
         while (!IsWindowOpen && !context.IsStopped)
         {
             FlushLinks(context.AckedSeq);
-            var waiter = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var waiter = new FlushWaiter(0, deadline);
             _awaitingWindow.Enqueue(waiter);
             watch();
-            await waiter.Task;
-            if (context.Now >= deadline) return VolumeIoStatus.TimedOut;
+            await waiter.Answer.Task;
+            if (deadline.HasPassed(context)) return VolumeIoStatus.TimedOut;
         }
 
         if (!HasRoom(bytes) && !context.IsStopped && await FindRoomAsync(bytes, deadline) is var refused && refused != VolumeIoStatus.Ok) return refused;
@@ -145,14 +147,14 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
     }
 
     /// <summary>Takes over <paramref name="owner"/> and <paramref name="range"/>.</summary>
-    public PendingOperation SubmitData(long block, ReadOnlyMemory<byte> data, IMemoryOwner<byte> owner, bool forceUnitAccess, RangeLock? range, long deadline)
+    public PendingOperation SubmitData(long block, ReadOnlyMemory<byte> data, IMemoryOwner<byte> owner, bool forceUnitAccess, RangeLock? range, IoDeadline deadline)
     {
         var checksums = VolumeBlocks.Checksums(data.Span);
         return Submit(new StoreOperation(OperationKind.Write, block, checksums.Length, data, checksums), owner, forceUnitAccess, range, deadline);
     }
 
     /// <summary>Takes over <paramref name="owner"/> and <paramref name="range"/>.</summary>
-    public PendingOperation Submit(StoreOperation stored, IMemoryOwner<byte>? owner, bool forceUnitAccess, RangeLock? range, long deadline)
+    public PendingOperation Submit(StoreOperation stored, IMemoryOwner<byte>? owner, bool forceUnitAccess, RangeLock? range, IoDeadline deadline)
     {
         var operation = new PendingOperation(stored, owner, forceUnitAccess || !context.Keeper.Record!.WriteCache, range, deadline);
         context.Log.Add(operation);
@@ -170,7 +172,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
 
     /// <summary>Asks again how much room there is: the figures may be old; and waits a while for dead space to be given back, which needs what was written before to be durable everywhere.
     /// While an in-sync replica does not answer nobody knows: then the write waits as any other.</summary>
-    private async ValueTask<VolumeIoStatus> FindRoomAsync(long bytes, long deadline)
+    private async ValueTask<VolumeIoStatus> FindRoomAsync(long bytes, IoDeadline deadline)
     {
         var options = context.Options;
         var askedAt = context.Now;
@@ -200,7 +202,7 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
                 return VolumeIoStatus.NoSpace;
             }
 
-            if (now >= deadline) return VolumeIoStatus.TimedOut;
+            if (deadline.HasPassed(context)) return VolumeIoStatus.TimedOut;
             await Task.Delay(options.RetryDelay * 2, context.Time, CancellationToken.None);
         }
 
@@ -230,7 +232,12 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
 
         context.Log.ReleaseTo(Math.Min(keep, context.AckedSeq));
         if (!IsWindowOpen) return;
-        while (_awaitingWindow.TryDequeue(out var waiter)) waiter.TrySetResult();
+        ReleaseWindow();
+    }
+
+    private void ReleaseWindow()
+    {
+        while (_awaitingWindow.TryDequeue(out var waiter)) waiter.Answer.TrySetResult(VolumeIoStatus.Ok);
     }
 
     private void FlushLinks(long seq)
@@ -261,11 +268,11 @@ internal sealed class WriteOrder(VolumeContext context, Action watch)
         }
     }
 
-    private sealed class FlushWaiter(long seq, long deadline)
+    private sealed class FlushWaiter(long seq, IoDeadline deadline)
     {
         public long Seq { get; } = seq;
 
-        public long Deadline { get; } = deadline;
+        public IoDeadline Deadline { get; } = deadline;
 
         public TaskCompletionSource<VolumeIoStatus> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

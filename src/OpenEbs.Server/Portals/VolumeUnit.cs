@@ -63,6 +63,7 @@ internal sealed class VolumeUnit(VolumeConnection volume, VolumeMeasures measure
         WriteCache = attachment.WriteCache,
         Uid = attachment.Uid,
         DataLossCount = attachment.DataLossCount,
+        IsWriteProtected = attachment.IsReadOnly,
     };
 
     private static IoBuffer Buffer(IMemoryOwner<byte> data, int lengthBytes)
@@ -82,6 +83,7 @@ internal sealed class VolumeUnit(VolumeConnection volume, VolumeMeasures measure
         IoStatus.MediumError => StoreIoStatus.MediumError,
         IoStatus.Miscompare => StoreIoStatus.Miscompare,
         IoStatus.Gone => StoreIoStatus.Gone,
+        IoStatus.WriteProtected => StoreIoStatus.WriteProtected,
         // Fenced stays inside the connection; whatever else comes, nothing is known of the outcome.
         _ => StoreIoStatus.TimedOut,
     };

@@ -20,6 +20,7 @@ internal static class ResourceMapping
         WriteCache = view.Spec.WriteCache,
         MinInSync = view.Spec.EffectiveMinInSync,
         IoTimeoutSeconds = view.Spec.IoTimeout.TotalSeconds,
+        OnTimeout = view.Spec.OnTimeout,
         State = view.State,
         Reason = view.Reason,
         Epoch = view.Epoch,
@@ -173,7 +174,11 @@ internal static class ResourceMapping
         BlockLength = request.BlockLength,
         WriteCache = request.WriteCache,
         MinInSync = request.MinInSync,
-        IoTimeout = TimeSpan.FromSeconds(Math.Clamp(double.IsNaN(request.IoTimeoutSeconds) ? 0 : request.IoTimeoutSeconds, 0, 1e9)),
+        IoTimeout = Seconds(request.IoTimeoutSeconds),
+        OnTimeout = request.OnTimeout,
         Placement = new PlacementPolicy { Node = request.NodeAntiAffinity, Zone = request.ZoneAntiAffinity, Selector = request.Selector },
     };
+
+    /// <summary>A time span; what is no time at all becomes one that a spec refuses.</summary>
+    public static TimeSpan Seconds(double seconds) => TimeSpan.FromSeconds(Math.Clamp(double.IsNaN(seconds) ? 0 : seconds, 0, 1e9));
 }

@@ -114,15 +114,18 @@ internal static class VolumeApi
     private static async Task<IResult> ChangeAsync(string name, [FromBody] ChangeVolumeRequest request, IGrainFactory grains)
     {
         if (!VolumeName.TryParse(name, out _)) return RestProblems.NotFound(name);
-        if (request is { SizeBytes: null, ReplicaCount: null, MinInSync: null, RebuildLimitBytesPerSecond: null })
-            return RestProblems.Invalid(["nothing is asked for; give sizeBytes, replicaCount, minInSync or rebuildLimitBytesPerSecond"]);
+        if (request is { SizeBytes: null, ReplicaCount: null, MinInSync: null, RebuildLimitBytesPerSecond: null, IoTimeoutSeconds: null, OnTimeout: null })
+            return RestProblems.Invalid(["nothing is asked for; give sizeBytes, replicaCount, minInSync, ioTimeoutSeconds, onTimeout or rebuildLimitBytesPerSecond"]);
         var volume = grains.GetGrain<IVolumeGrain>(name);
         var old = (await volume.DescribeAsync()).Spec;
-        var changed = old with { SizeBytes = request.SizeBytes ?? old.SizeBytes, Replicas = request.ReplicaCount ?? old.Replicas, MinInSync = request.MinInSync };
+        var changed = old with { SizeBytes = request.SizeBytes ?? old.SizeBytes, Replicas = request.ReplicaCount ?? old.Replicas, MinInSync = request.MinInSync, OnTimeout = request.OnTimeout ?? old.OnTimeout };
+        var ioTimeout = request.IoTimeoutSeconds is { } seconds ? ResourceMapping.Seconds(seconds) : (TimeSpan?)null;
+        changed = changed with { IoTimeout = ioTimeout ?? old.IoTimeout };
         var problems = changed.Problems().ToList();
         if (request.RebuildLimitBytesPerSecond is < -1 and var limit) problems.Add($"rebuildLimitBytesPerSecond is {limit}; give a positive number, 0 for no limit, or -1 for the cluster's default");
         if (problems.Count > 0) return RestProblems.Invalid(problems);
         if (request.RebuildLimitBytesPerSecond is { } bytesPerSecond) await volume.SetRebuildLimitAsync(bytesPerSecond < 0 ? null : bytesPerSecond);
+        if (ioTimeout is not null || request.OnTimeout is not null) await volume.SetTimeoutAsync(ioTimeout, request.OnTimeout);
         if (request.SizeBytes is { } sizeBytes) await volume.ResizeAsync(sizeBytes);
         if (request is { ReplicaCount: not null } or { MinInSync: not null }) await Cluster(grains).SetReplicasAsync(name, changed.Replicas, request.MinInSync);
         return Results.Ok((await volume.DescribeAsync()).ToResource());

@@ -54,6 +54,8 @@ internal sealed class FakeVolume : IVolumeGrain
 
     public ValueTask SetRebuildLimitAsync(long? bytesPerSecond) => throw new NotSupportedException();
 
+    public ValueTask SetTimeoutAsync(TimeSpan? ioTimeout, TimeoutAction? onTimeout) => throw new NotSupportedException();
+
     public ValueTask ScrubAsync() => throw new NotSupportedException();
 
     public ValueTask DeleteAsync() => throw new NotSupportedException();

@@ -132,13 +132,114 @@ public class VolumeConnectionTests
     [Fact]
     public async Task Command_WhenTheVolumeStaysAway_TimesOutAfterIoTimeout()
     {
-        _volume.Attachment = _volume.Attachment with { IoTimeout = TimeSpan.FromMilliseconds(300) };
+        _volume.Attachment = _volume.Attachment with { IoTimeout = TimeSpan.FromMilliseconds(300), OnTimeout = TimeoutAction.Error };
         var connection = Connect();
         _volume.AttachFailure = new SiloUnavailableException("gone for good");
         var read = connection.ReadAsync(0, 4096).AsTask();
         Lose(_volume.Next(), "unavailable");
 
         Assert.Equal(IoStatus.TimedOut, (await read.WaitAsync(TimeSpan.FromSeconds(10))).Status);
+    }
+
+    [Fact]
+    public async Task Command_OfAVolumeThatLetsItsUsersWait_OutlastsIoTimeout()
+    {
+        _volume.Attachment = _volume.Attachment with { IoTimeout = TimeSpan.FromMilliseconds(100), OnTimeout = TimeoutAction.Wait };
+        var connection = Connect();
+        _volume.AttachFailure = new SiloUnavailableException("away for a while");
+        var read = connection.ReadAsync(0, 4096).AsTask();
+        Lose(_volume.Next(), "unavailable");
+        await Task.Delay(500);
+        Assert.False(read.IsCompleted);
+
+        _volume.AttachFailure = null;
+        _volume.Next().Answer(IoStatus.Ok);
+        Assert.Equal(IoStatus.Ok, (await read.WaitAsync(TimeSpan.FromSeconds(10))).Status);
+    }
+
+    [Theory]
+    [InlineData("ok")]
+    [InlineData("fenced")]
+    [InlineData("unavailable")]
+    public async Task Write_CancelledWhileItsCallIsUnderWay_EndsAtOnceAndKeepsItsPlace(string how)
+    {
+        var connection = Connect();
+        using var cancellation = new CancellationTokenSource();
+        var data = IoBufferPool.Shared.RentBuffer(8192);
+        var write = connection.WriteAsync(0, data, IoFlags.None, cancellation.Token).AsTask();
+        var stuck = _volume.Next();
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write);
+
+        // The caller releases its buffer; the call still has its own hold of it.
+        data.Dispose();
+        Assert.Equal(1, data.References);
+
+        var overlapping = WriteAsync(connection, 4096, 4096);
+        var reading = connection.ReadAsync(0, 4096).AsTask();
+        var elsewhere = WriteAsync(connection, 65536, 4096);
+        var elsewhereCall = _volume.Next();
+        Assert.Equal("write 65536+4096", elsewhereCall.What);
+        elsewhereCall.Answer(IoStatus.Ok);
+        await elsewhere;
+        Assert.Empty(_volume.Calls);
+
+        if (how == "ok") stuck.Answer(IoStatus.Ok);
+        else Lose(stuck, how);
+        var (next, afterwards) = (_volume.Next(), _volume.Next());
+        Assert.Equal(["read 0+4096", "write 4096+4096"], new[] { next.What, afterwards.What }.Order());
+        Assert.Equal(0, data.References);
+        next.Answer(IoStatus.Ok);
+        afterwards.Answer(IoStatus.Ok);
+        Assert.Equal(IoStatus.Ok, (await overlapping).Status);
+        Assert.Equal(IoStatus.Ok, (await reading).Status);
+
+        // What was given up is not sent again.
+        Assert.Empty(_volume.Calls);
+    }
+
+    [Fact]
+    public async Task Commands_CancelledAtAnyMoment_LeaveTheOrderAndTheirBuffersFree()
+    {
+        var connection = Connect();
+        using var stop = new CancellationTokenSource();
+        var answering = Task.Run(() =>
+        {
+            var random = new Random(7);
+            while (!stop.IsCancellationRequested)
+            {
+                if (!_volume.Calls.TryTake(out var call, TimeSpan.FromMilliseconds(5))) continue;
+                if (random.Next(4) == 0) Thread.Yield();
+                if (random.Next(8) == 0) Lose(call, "fenced");
+                else call.Answer(IoStatus.Ok);
+            }
+        });
+        var buffers = new List<IoBuffer>();
+        for (var i = 0; i < 2000; i++)
+        {
+            using var cancellation = new CancellationTokenSource();
+            var data = IoBufferPool.Shared.RentBuffer(4096).AddReference();
+            buffers.Add(data);
+            var write = connection.WriteAsync((i % 4) * 2048, data, IoFlags.None, cancellation.Token).AsTask();
+            if (i % 3 == 0) Thread.SpinWait(i % 500);
+            await cancellation.CancelAsync();
+            try
+            {
+                Assert.Equal(IoStatus.Ok, (await write.WaitAsync(TimeSpan.FromSeconds(10))).Status);
+            }
+            catch (OperationCanceledException)
+            {
+            }
+
+            data.Dispose();
+        }
+
+        // The order is free again: a command on everything gets through.
+        Assert.Equal(IoStatus.Ok, (await WriteAsync(connection, 0, 16384).WaitAsync(TimeSpan.FromSeconds(10))).Status);
+        await stop.CancelAsync();
+        await answering;
+        Assert.All(buffers, buffer => Assert.Equal(1, buffer.References));
+        buffers.ForEach(buffer => buffer.Dispose());
     }
 
     [Fact]

@@ -14,7 +14,7 @@ namespace OpenEbs.Grains.Tests.Messages;
 public class ContractTests
 {
     [Theory]
-    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,SetRebuildLimit,Write,WriteZeroes")]
+    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,SetRebuildLimit,SetTimeout,Write,WriteZeroes")]
     [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ExplainPlacement,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,PlanNodeDrain,PlanPoolDrain,PlanVolume,RemoveNode,RemovePool,SetNodeAvailability,SetPoolAvailability,SetReplicas")]
     [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
     [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Digest,Discard,Flush,Inspect,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
@@ -43,7 +43,7 @@ public class ContractTests
 
     [Fact]
     public void StatusesOnTheWire_KeepTheirValues() => Assert.Equal(
-        "Ok=0,OutOfRange=1,NoSpace=2,TimedOut=3,MediumError=4,Miscompare=5,Gone=6,Fenced=7",
+        "Ok=0,OutOfRange=1,NoSpace=2,TimedOut=3,MediumError=4,Miscompare=5,Gone=6,Fenced=7,WriteProtected=8",
         string.Join(',', Enum.GetValues<IoStatus>().Select(status => $"{status}={(int)status}")));
 
     private static string AliasOf(System.Reflection.MemberInfo member) =>

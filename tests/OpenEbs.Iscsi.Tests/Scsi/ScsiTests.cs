@@ -117,6 +117,21 @@ public class ScsiTests
     }
 
     [Fact]
+    public async Task WriteProtection_IsAUnitAttentionAndAModeBit()
+    {
+        await using var portal = await TestPortal.StartAsync();
+        await using var initiator = await TestInitiator.LogInAsync(portal);
+        Assert.Equal(0x10, (await initiator.ExecuteAsync([0x1a, 0, 0x3f, 0, 255, 0], 255)).Data[2]);
+        foreach (var isProtected in new[] { true, false })
+        {
+            portal.Store.Facts = portal.Store.Facts with { IsWriteProtected = isProtected };
+            (await initiator.ExecuteAsync(TestUnitReady)).AssertSense(6, 0x2a01);
+            Assert.Equal(isProtected ? 0x90 : 0x10, (await initiator.ExecuteAsync([0x1a, 0, 0x3f, 0, 255, 0], 255)).Data[2]);
+            Assert.Equal(isProtected ? 0x90 : 0x10, (await initiator.ExecuteAsync([0x5a, 0, 0x3f, 0, 0, 0, 0, 0, 255, 0], 255)).Data[3]);
+        }
+    }
+
+    [Fact]
     public async Task ModeSense_ShowsPagesThatTellTheTruth()
     {
         await using var portal = await TestPortal.StartAsync();

@@ -17,6 +17,7 @@ public static class AllBreakages
         new() { Name = "lying-flush", Breaks = [Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], WrapStore = store => new LyingFlushStore(store) },
         new() { Name = "skip-epoch-check", Favours = [FaultKind.SecondCoordinator, FaultKind.PauseCoordinator], Breaks = [Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.AcknowledgedIsReplicated], ReplicaFaults = new ReplicaFaults { SkipEpochCheck = true } },
         new() { Name = "skip-lease", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLease = true } },
+        new() { Name = "believe-record", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { BelieveRecordForever = true } },
         new() { Name = "skip-lease-wait", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLeaseWait = true } },
         new() { Name = "skip-read-wait", Favours = [FaultKind.SplitBrain, FaultKind.KillHostProcesses, FaultKind.PauseReplica], Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic], CoordinatorFaults = new CoordinatorFaults { SkipReadWait = true } },
         new() { Name = "shortest-source", Breaks = [Promise.AcknowledgedIsReplicated, Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { ShortestSource = true } },

@@ -8,7 +8,7 @@ internal sealed class CoordinatorEndpoint(VolumeCoordinator coordinator) : IVolu
 {
     public void Start() => coordinator.Start();
 
-    public ValueTask<VolumeRecord> WhenServingAsync() => coordinator.WhenServingAsync();
+    public ValueTask<VolumeRecord> WhenOpenAsync() => coordinator.WhenOpenAsync(TimeSpan.FromMinutes(1));
 
     public ValueTask<VolumeIoResult> ReadAsync(long offsetBytes, int lengthBytes) => coordinator.ReadAsync(offsetBytes, lengthBytes);
 

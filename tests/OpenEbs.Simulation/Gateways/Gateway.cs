@@ -83,7 +83,7 @@ internal sealed class Gateway(World world, int number, bool retries)
             {
                 var activation = !retries && world.Placement.Activations.Count > 0 && world.Random.Chance(0.3) ? world.Random.Pick(world.Placement.Activations) : null;
                 if (activation is null || !activation.IsUsable || _distrusted.Contains(activation)) activation = world.Placement.Locate(_distrusted.Contains);
-                var record = await WhenServingAsync(activation);
+                var record = await WhenOpenAsync(activation);
                 if (record is not null && (!retries || record.Epoch > _epoch))
                 {
                     world.Log($"gateway {number} attaches to coordinator-{activation.Number} at epoch {record.Epoch}");
@@ -108,9 +108,9 @@ internal sealed class Gateway(World world, int number, bool retries)
         Pump();
     }
 
-    private async Task<VolumeRecord?> WhenServingAsync(Activation activation)
+    private async Task<VolumeRecord?> WhenOpenAsync(Activation activation)
     {
-        var asked = activation.CallAsync(HostNumber, (volume, _) => volume.WhenServingAsync());
+        var asked = activation.CallAsync(HostNumber, (volume, _) => volume.WhenOpenAsync());
         for (var patience = 0; patience < 12; patience++)
         {
             var wait = world.Scheduler.Delay(world.Random.Between(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(6)));
@@ -181,6 +181,8 @@ internal sealed class Gateway(World world, int number, bool retries)
                 return CommandOutcome.Miscompare;
             case VolumeIoStatus.TimedOut when world.Settings.AllowsTimeouts:
                 return CommandOutcome.Unknown;
+            case VolumeIoStatus.WriteProtected when world.Settings is { AllowsTimeouts: true, OnTimeout: TimeoutPolicy.ReadOnly } && command.Changes:
+                return command.Attempts.Count > 1 ? CommandOutcome.Unknown : CommandOutcome.Failed;
             case VolumeIoStatus.MediumError when world.AllowsMediumError(command):
                 return command.Changes ? CommandOutcome.Unknown : CommandOutcome.Failed;
             case VolumeIoStatus.NoSpace when world.AllowsNoSpace(command):

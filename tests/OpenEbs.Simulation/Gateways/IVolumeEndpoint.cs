@@ -8,7 +8,7 @@ public interface IVolumeEndpoint
 {
     void Start();
 
-    ValueTask<VolumeRecord> WhenServingAsync();
+    ValueTask<VolumeRecord> WhenOpenAsync();
 
     ValueTask<VolumeIoResult> ReadAsync(long offsetBytes, int lengthBytes);
 

@@ -16,6 +16,7 @@ internal static class StoreFailures
 
         // The outcome of a write is unknown: the initiator decides whether to send it again.
         StoreIoStatus.TimedOut => SenseData.Aborted(AdditionalSense.CommandTimeoutDuringProcessing),
+        StoreIoStatus.WriteProtected => new SenseData(SenseKey.DataProtect, AdditionalSense.LogicalUnitSoftwareWriteProtected),
         StoreIoStatus.MediumError => new SenseData(SenseKey.MediumError, isWrite ? AdditionalSense.WriteError : AdditionalSense.UnrecoveredReadError),
 
         // SBC-3 §5.2: INFORMATION holds the offset of the first byte that differs.

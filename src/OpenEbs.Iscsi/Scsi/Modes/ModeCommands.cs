@@ -12,6 +12,9 @@ internal static class ModeCommands
     /// <summary>DPOFUA: DPO and FUA are accepted (SBC-3 §6.4.1).</summary>
     private const byte DpoFuaBit = 0x10;
 
+    /// <summary>WP: the medium is write protected (SBC-3 §6.4.1).</summary>
+    private const byte WriteProtectBit = 0x80;
+
     public static void Sense(ScsiCommand command, Nexus nexus, LogicalUnitFacts facts)
     {
         var ten = command.Cdb[0] == (byte)OperationCode.ModeSense10;
@@ -52,20 +55,22 @@ internal static class ModeCommands
         if (ten)
         {
             BinaryPrimitives.WriteUInt16BigEndian(data, (ushort)(length - 2));
-            data[3] = DpoFuaBit;
+            data[3] = DeviceSpecific(facts);
             data[4] = (byte)((command.Cdb[1] & 0x10) != 0 && descriptorBytes > 0 ? 1 : 0);
             BinaryPrimitives.WriteUInt16BigEndian(data[6..], (ushort)descriptorBytes);
         }
         else
         {
             data[0] = (byte)(length - 1);
-            data[2] = DpoFuaBit;
+            data[2] = DeviceSpecific(facts);
             data[3] = (byte)descriptorBytes;
         }
 
         data[..length].CopyTo(command.ReturnParameters(length, ten ? command.Cdb16(7) : command.Cdb[4]));
         command.Finish();
     }
+
+    private static byte DeviceSpecific(LogicalUnitFacts facts) => facts.IsWriteProtected ? (byte)(DpoFuaBit | WriteProtectBit) : DpoFuaBit;
 
     /// <summary>Length of the parameter list that a MODE SELECT brings.</summary>
     public static int ParameterListLength(ScsiCommand command) =>

@@ -49,6 +49,7 @@ internal enum AdditionalSense : ushort
     InvalidFieldInCdb = 0x2400,
     LogicalUnitNotSupported = 0x2500,
     InvalidFieldInParameterList = 0x2600,
+    LogicalUnitSoftwareWriteProtected = 0x2702,
     SpaceAllocationFailedWriteProtect = 0x2707,
     PowerOnResetOrBusDeviceReset = 0x2900,
     PowerOnOccurred = 0x2901,

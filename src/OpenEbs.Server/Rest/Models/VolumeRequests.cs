@@ -25,8 +25,11 @@ public sealed record CreateVolumeRequest
     /// <summary>Fewest in-sync replicas with which the volume serves I/O. Default: 1 for one or two replicas, else the majority.</summary>
     public int? MinInSync { get; init; }
 
-    /// <summary>Seconds that I/O waits for a volume that cannot serve before it fails, 1 to 86400. Default 60.</summary>
+    /// <summary>Seconds that I/O waits for a volume that cannot serve before onTimeout decides what becomes of it, 1 to 86400. Default 60.</summary>
     public double IoTimeoutSeconds { get; init; } = 60;
+
+    /// <summary>Wait (default): it goes on waiting. Error: it fails. ReadOnly: writes fail as on a write-protected disk.</summary>
+    public TimeoutAction OnTimeout { get; init; }
 
     /// <summary>Hard: two replicas never share a node. Default Soft: they do not if that is possible.</summary>
     public AntiAffinity NodeAntiAffinity { get; init; }
@@ -50,6 +53,12 @@ public sealed record ChangeVolumeRequest
 
     /// <summary>Fewest in-sync replicas with which the volume serves I/O.</summary>
     public int? MinInSync { get; init; }
+
+    /// <summary>Seconds that I/O waits for the volume, 1 to 86400; holds for I/O that waits already, too.</summary>
+    public double? IoTimeoutSeconds { get; init; }
+
+    /// <summary>What becomes of I/O that has waited for so long: Wait, Error or ReadOnly.</summary>
+    public TimeoutAction? OnTimeout { get; init; }
 
     /// <summary>Most that rebuilds of its replicas copy in a second, in bytes; 0 for no limit, -1 for the cluster's default.</summary>
     public long? RebuildLimitBytesPerSecond { get; init; }

@@ -52,6 +52,9 @@ public sealed record VolumeResource
     /// <summary>Seconds that I/O waits for a volume that cannot serve before it fails.</summary>
     public required double IoTimeoutSeconds { get; init; }
 
+    /// <summary>What becomes of I/O that has waited for so long.</summary>
+    public TimeoutAction OnTimeout { get; init; }
+
     /// <summary>Whether the volume serves I/O: Healthy (all replicas in sync), Degraded (serving with fewer), Opening or Frozen (I/O waits), Deleting.</summary>
     public required VolumeState State { get; init; }
 
