@@ -1,3 +1,4 @@
 using System.Runtime.CompilerServices;
 
 [assembly: InternalsVisibleTo("OpenEbs.Grains.Tests")]
+[assembly: InternalsVisibleTo("OpenEbs.Placement")]

@@ -69,8 +69,8 @@ class Node:
         with self.lock:
             out = open(f"{LOGS}/{self.name}.log", "a")
             print(f"==== start {self.starts} at {time.strftime('%H:%M:%S')}", file=out, flush=True)
-            self.process = subprocess.Popen(["ip", "netns", "exec", self.ns, "dotnet", f"{WORK}/program/openebs.dll", "server", "--config", f"{WORK}/{self.name}.json"],
-                                            stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=dict(os.environ, DOTNET_EnableWriteXorExecute="0", DOTNET_TieredPGO="0"), start_new_session=True)
+            self.process = subprocess.Popen(["ip", "netns", "exec", self.ns, "dotnet", f"{WORK}/program/openebs.dll", "server", "--config", f"{WORK}/{self.name}.json", "--log-level", os.environ.get("CHAOS_LOG_LEVEL", "warning")],
+                                            stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=dict(os.environ, DOTNET_EnableWriteXorExecute="0", DOTNET_TieredPGO="0", DOTNET_EnableDiagnostics="0"), start_new_session=True)
             self.starts, self.died, self.paused = self.starts + 1, None, False
 
     def signal(self, number):
@@ -150,7 +150,7 @@ class Load:
         end = time.monotonic() + 60
         while not os.path.exists(self.socket) and time.monotonic() < end: time.sleep(0.1)
         shape = [["--rw=randwrite", "--bsrange=512-64k", "--iodepth=16", "--fsync=200"], ["--rw=randwrite", "--bs=4k", "--iodepth=8", "--fsync=32"], ["--rw=write", "--bs=128k", "--iodepth=4", "--fsync=64"]][number % 3]
-        rate = ["--rate=4m,4m", "--rate=1m,1m", "--rate=6m,6m"][number % 3]
+        rate = ["--rate=2m,2m", "--rate=1m,1m", "--rate=3m,3m"][number % 3]
         self.fio = subprocess.Popen(["fio", "--ioengine=nbd", f"--uri=nbd+unix:///?socket={self.socket}", f"--name={volume}", "--size=192m", *shape, rate, f"--randseed={seed + number}", "--verify=crc32c",
                                      "--verify_fatal=1", "--verify_state_save=0", "--verify_backlog=512", "--do_verify=1", "--time_based", f"--runtime={seconds}", "--loops=100000",
                                      "--output-format=json", f"--output={LOGS}/{volume}.fio.json"], stdout=open(f"{LOGS}/{volume}.fio.log", "w"), stderr=subprocess.STDOUT)

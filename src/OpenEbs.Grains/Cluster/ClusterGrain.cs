@@ -270,7 +270,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         else LogCreating(name, spec.SizeBytes, string.Join(", ", pools.Select(pool => pool.Id)));
     }
 
-    private async Task<IReadOnlyList<PoolView>> TakeCensusAsync()
+    private async Task<PoolMap> TakeCensusAsync()
     {
         var pools = await _census.TakeAsync(_registry.Current.Pools);
         await _registry.ChangeAsync(state => _events.Observe(state, pools));

@@ -56,16 +56,33 @@ internal static class PoolChoice
     private const int MaxRefusals = 10;
 
     /// <summary>All pools: those that can have a replica by their score, then those that cannot.</summary>
-    public static IReadOnlyList<PoolCandidate> Rank(PlacementRequest request, IReadOnlyList<PoolView> pools) =>
-    [
-        .. pools.Select(pool => Judge(request, pool, pools))
-            .OrderByDescending(candidate => candidate.IsPossible)
-            .ThenByDescending(candidate => candidate.Score)
-            .ThenBy(candidate => candidate.Pool.Id, StringComparer.Ordinal),
-    ];
+    public static IReadOnlyList<PoolCandidate> Rank(PlacementRequest request, IReadOnlyList<PoolView> pools)
+    {
+        var surroundings = new PlacementSurroundings(request, PoolMap.Of(pools));
+        return
+        [
+            .. pools.Select(pool => Judge(surroundings, pool))
+                .OrderByDescending(candidate => candidate.IsPossible)
+                .ThenByDescending(candidate => candidate.Score)
+                .ThenBy(candidate => candidate.Pool.Replicas)
+                .ThenBy(candidate => candidate.Pool.Id, StringComparer.Ordinal),
+        ];
+    }
 
-    /// <summary>The best pool for one more replica; null when there is none.</summary>
-    public static PoolView? Next(PlacementRequest request, IReadOnlyList<PoolView> pools) => Rank(request, pools).FirstOrDefault(candidate => candidate.IsPossible)?.Pool;
+    /// <summary>The best pool for one more replica; null when there is none. The first of <see cref="Rank"/>, without putting the reasons of all the others into words.</summary>
+    public static PoolView? Next(PlacementRequest request, IReadOnlyList<PoolView> pools)
+    {
+        var surroundings = new PlacementSurroundings(request, PoolMap.Of(pools));
+        (PoolView Pool, int Score)? best = null;
+        foreach (var pool in pools)
+        {
+            var score = ScoreOf(surroundings, pool).Total;
+            if (best is { } other && !IsBetter(pool, score, other.Pool, other.Score)) continue;
+            if (!RefusalsOf(surroundings, pool).Any()) best = (pool, score);
+        }
+
+        return best?.Pool;
+    }
 
     /// <summary>Pools for so many more replicas.</summary>
     /// <exception cref="VolumeUnavailableException">There are not so many; the message has each pool's reasons.</exception>
@@ -73,6 +90,7 @@ internal static class PoolChoice
     {
         var chosen = new List<PoolView>(count);
         var rest = request;
+        pools = PoolMap.Of(pools);
         while (chosen.Count < count)
         {
             if (Next(rest, pools) is not { } pool) throw new VolumeUnavailableException(Explain(request, rest, pools, count));
@@ -92,11 +110,7 @@ internal static class PoolChoice
     }
 
     /// <summary>The pool as a place for one more replica.</summary>
-    public static PoolCandidate Judge(PlacementRequest request, PoolView pool, IReadOnlyList<PoolView> pools)
-    {
-        var others = pools.Where(other => request.Staying.Contains(other.Id) && other.Id != pool.Id).ToList();
-        return new PoolCandidate(pool, [.. PartsOf(request, pool, others)], [.. RefusalsOf(request, pool, others)]);
-    }
+    public static PoolCandidate Judge(PlacementRequest request, PoolView pool, IReadOnlyList<PoolView> pools) => Judge(new PlacementSurroundings(request, PoolMap.Of(pools)), pool);
 
     /// <summary>Why a volume with replicas on these pools cannot grow by so much; null when it can.</summary>
     public static string? ProblemOfGrowth(IReadOnlyCollection<string> holding, IReadOnlyList<PoolView> pools, long moreBytes, double maxOverprovisioning)
@@ -116,24 +130,31 @@ internal static class PoolChoice
             + $"{(refusals.Length > 0 ? $" ({refusals})" : "")}.";
     }
 
-    private static IEnumerable<string> RefusalsOf(PlacementRequest request, PoolView pool, List<PoolView> others)
+    private static PoolCandidate Judge(PlacementSurroundings surroundings, PoolView pool) => new(pool, [.. PartsOf(surroundings, pool)], [.. RefusalsOf(surroundings, pool)]);
+
+    /// <summary>As <see cref="Rank"/> orders them. Many a score is equal in a large cluster: the pool with fewer replicas then, or all volumes of a moment would go to one.</summary>
+    private static bool IsBetter(PoolView pool, int score, PoolView other, int otherScore) =>
+        score != otherScore ? score > otherScore : pool.Replicas != other.Replicas ? pool.Replicas < other.Replicas : string.CompareOrdinal(pool.Id, other.Id) < 0;
+
+    private static IEnumerable<string> RefusalsOf(PlacementSurroundings surroundings, PoolView pool)
     {
+        var request = surroundings.Request;
         if (request.Holding.Contains(pool.Id)) yield return "it has a replica of the volume";
         else if (request.Leaving.Contains(pool.Id)) yield return "it has files of a replica that was removed from the volume";
         if (!pool.Online) yield return $"it is offline ({pool.Reason})";
         if (pool.Availability != Availability.Available) yield return $"it takes no new replicas: {pool.AvailabilityReason}";
-        foreach (var (key, value) in Selected(request.Policy))
+        foreach (var (key, value) in surroundings.Selected)
         {
             if (!pool.Labels.TryGetValue(key, out var has)) yield return $"it has no label {key}, {value} is selected";
             else if (has != value) yield return $"its label {key} is {has}, {value} is selected";
         }
 
-        if (request.Policy.Node == AntiAffinity.Hard && others.Any(other => other.Node == pool.Node)) yield return $"its node {pool.Node} has a replica of the volume, and two may not share a node";
+        if (request.Policy.Node == AntiAffinity.Hard && surroundings.CountOnNode(pool) > 0) yield return $"its node {pool.Node} has a replica of the volume, and two may not share a node";
         if (request.Policy.Zone == AntiAffinity.Hard)
         {
             var zone = ZoneOf(pool);
             if (zone.Length == 0) yield return $"it is in no zone (label {PoolLabels.Zone}), and two replicas may not share one";
-            else if (others.Any(other => ZoneOf(other) == zone)) yield return $"its zone {zone} has a replica of the volume, and two may not share a zone";
+            else if (surroundings.CountInZone(pool) > 0) yield return $"its zone {zone} has a replica of the volume, and two may not share a zone";
         }
 
         // What an offline pool has room for is not known.
@@ -144,21 +165,39 @@ internal static class PoolChoice
                 + " (MaxOverprovisioning): make the volume smaller, or add a pool";
     }
 
-    private static IEnumerable<ScorePartView> PartsOf(PlacementRequest request, PoolView pool, List<PoolView> others)
+    private static PoolScore ScoreOf(PlacementSurroundings surroundings, PoolView pool)
     {
-        var free = pool.CapacityBytes > 0 ? (double)pool.FreeBytes / pool.CapacityBytes : 0;
-        yield return new ScorePartView("free", (int)(FreePoints * Math.Clamp(free, 0, 1)), $"{free:P0} of it is free");
-        var placed = pool.CapacityBytes > 0 ? pool.PlacedBytes / (pool.CapacityBytes * request.MaxOverprovisioning) : 0;
-        yield return new ScorePartView("placed", (int)(PlacedPoints * Math.Clamp(placed, 0, 1)), $"volumes of {Text(pool.PlacedBytes)} are placed on it");
-        yield return new ScorePartView("replicas", -Math.Min(MaxReplicaPoints, pool.Replicas), $"it has {pool.Replicas} replicas");
-        var onNode = others.Count(other => other.Node == pool.Node);
-        if (onNode > 0) yield return new ScorePartView("node", ApartPoints * onNode, $"its node {pool.Node} has {onNode} of the volume");
-        var zone = ZoneOf(pool);
-        var inZone = zone.Length > 0 ? others.Count(other => ZoneOf(other) == zone) : 0;
-        if (inZone > 0) yield return new ScorePartView("zone", ApartPoints * inZone, $"its zone {zone} has {inZone} of the volume");
+        var free = FreePart(pool);
+        var placed = pool.CapacityBytes > 0 ? pool.PlacedBytes / (pool.CapacityBytes * surroundings.Request.MaxOverprovisioning) : 0;
+        return new PoolScore(
+            (int)(FreePoints * Math.Clamp(free, 0, 1)),
+            (int)(PlacedPoints * Math.Clamp(placed, 0, 1)),
+            -Math.Min(MaxReplicaPoints, pool.Replicas),
+            ApartPoints * surroundings.CountOnNode(pool),
+            ApartPoints * surroundings.CountInZone(pool));
     }
 
-    private static IReadOnlyDictionary<string, string> Selected(PlacementPolicy policy) => PoolLabels.TryParse(policy.Selector, out var labels, out _) ? labels : throw new InvalidOperationException($"The selector '{policy.Selector}' was not validated.");
+    private static IEnumerable<ScorePartView> PartsOf(PlacementSurroundings surroundings, PoolView pool)
+    {
+        var score = ScoreOf(surroundings, pool);
+        yield return new ScorePartView("free", score.Free, $"{FreePart(pool):P0} of it is free");
+        yield return new ScorePartView("placed", score.Placed, $"volumes of {Text(pool.PlacedBytes)} are placed on it");
+        yield return new ScorePartView("replicas", score.Replicas, $"it has {pool.Replicas} replicas");
+        if (score.Node != 0) yield return new ScorePartView("node", score.Node, $"its node {pool.Node} has {surroundings.CountOnNode(pool)} of the volume");
+        if (score.Zone != 0) yield return new ScorePartView("zone", score.Zone, $"its zone {ZoneOf(pool)} has {surroundings.CountInZone(pool)} of the volume");
+    }
+
+    private static double FreePart(PoolView pool) => pool.CapacityBytes > 0 ? (double)pool.FreeBytes / pool.CapacityBytes : 0;
 
     private static string Text(long bytes) => bytes >= 1L << 40 ? $"{(double)bytes / (1L << 40):0.#} TiB" : bytes >= 1L << 30 ? $"{(double)bytes / (1L << 30):0.#} GiB" : $"{(double)bytes / (1L << 20):0.#} MiB";
+
+    /// <param name="Free">For its free space.</param>
+    /// <param name="Placed">For what is placed on it.</param>
+    /// <param name="Replicas">For how many replicas it has.</param>
+    /// <param name="Node">For the volume's replicas on its node.</param>
+    /// <param name="Zone">For those in its zone.</param>
+    private readonly record struct PoolScore(int Free, int Placed, int Replicas, int Node, int Zone)
+    {
+        public int Total => Free + Placed + Replicas + Node + Zone;
+    }
 }

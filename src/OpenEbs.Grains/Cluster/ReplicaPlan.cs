@@ -38,7 +38,18 @@ internal static class ReplicaPlan
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
-    public static ReplicaStep Next(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now)
+    public static ReplicaStep Next(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) => Next(record, PoolMap.Of(pools), rules, now);
+
+    /// <summary>The nodes between which a replica of the volume is being moved; empty when none is.</summary>
+    public static IReadOnlyCollection<string> ListMoving(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) => ListMoving(record, PoolMap.Of(pools), rules, now);
+
+    /// <summary>Replicas that do not count: out of sync for long, or out of sync where they may not stay.</summary>
+    public static IReadOnlyList<ReplicaEntry> ListLost(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) => ListLost(record, PoolMap.Of(pools), rules, now);
+
+    /// <summary>What one more replica of the volume needs. It keeps apart from those that are to stay; in the place of one that is lost or leaves another may come.</summary>
+    public static PlacementRequest RequestOf(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) => RequestOf(record, PoolMap.Of(pools), rules, now);
+
+    private static ReplicaStep Next(VolumeRecord record, PoolMap pools, PlanRules rules, DateTimeOffset now)
     {
         var wanted = record.EffectiveReplicas;
         var leaving = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync && IsDraining(entry, pools)).ToList();
@@ -66,8 +77,7 @@ internal static class ReplicaPlan
         return Placing(step, RequestOf(record, pools, rules, now), pools);
     }
 
-    /// <summary>The nodes between which a replica of the volume is being moved; empty when none is.</summary>
-    public static IReadOnlyCollection<string> ListMoving(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now)
+    private static IReadOnlyCollection<string> ListMoving(VolumeRecord record, PoolMap pools, PlanRules rules, DateTimeOffset now)
     {
         var leaving = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync && IsDraining(entry, pools)).ToList();
         var lost = ListLost(record, pools, rules, now);
@@ -76,12 +86,10 @@ internal static class ReplicaPlan
         return [.. leaving.Take(1).Concat(coming).Select(entry => NodeOf(entry, pools)).Distinct()];
     }
 
-    /// <summary>Replicas that do not count: out of sync for long, or out of sync where they may not stay.</summary>
-    public static IReadOnlyList<ReplicaEntry> ListLost(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) =>
+    private static List<ReplicaEntry> ListLost(VolumeRecord record, PoolMap pools, PlanRules rules, DateTimeOffset now) =>
         [.. record.Replicas.Where(entry => IsLost(entry, pools, rules.ReplacementDelay, now))];
 
-    /// <summary>What one more replica of the volume needs. It keeps apart from those that are to stay; in the place of one that is lost or leaves another may come.</summary>
-    public static PlacementRequest RequestOf(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now)
+    private static PlacementRequest RequestOf(VolumeRecord record, PoolMap pools, PlanRules rules, DateTimeOffset now)
     {
         var lost = ListLost(record, pools, rules, now);
         return new PlacementRequest
@@ -96,33 +104,32 @@ internal static class ReplicaPlan
         };
     }
 
-    private static ReplicaStep Placing(ReplicaStep step, PlacementRequest request, IReadOnlyList<PoolView> pools) =>
+    private static ReplicaStep Placing(ReplicaStep step, PlacementRequest request, PoolMap pools) =>
         PoolChoice.Next(request, pools) is { } pool ? step with { Subject = pool.Id } : step with { Obstacle = PoolChoice.ListRefusals(request, pools) };
 
-    private static bool IsDraining(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.Any(pool => pool.Id == entry.Pool && pool.Availability is Availability.Draining or Availability.Drained);
+    private static bool IsDraining(ReplicaEntry entry, PoolMap pools) => pools.Find(entry.Pool) is { Availability: Availability.Draining or Availability.Drained };
 
     /// <summary>Out of sync for long. One that is being rebuilt may take as long as it takes, and one whose pool is there is given time to begin; unless its pool drains.</summary>
-    private static bool IsLost(ReplicaEntry entry, IReadOnlyList<PoolView> pools, TimeSpan replacementDelay, DateTimeOffset now)
+    private static bool IsLost(ReplicaEntry entry, PoolMap pools, TimeSpan replacementDelay, DateTimeOffset now)
     {
         if (entry.Standing == ReplicaStanding.InSync) return false;
         if (IsDraining(entry, pools)) return true;
-        var isAway = !pools.Any(pool => pool.Id == entry.Pool && pool.Online);
+        var isAway = pools.Find(entry.Pool) is not { Online: true };
         if (entry.Standing == ReplicaStanding.Rebuilding && !isAway) return false;
         return now - (entry.OutSince ?? now) >= (isAway || replacementDelay > Patience ? replacementDelay : Patience);
     }
 
     /// <summary>The replica that is missed least: one that is not in sync, the longest so first; else one on a pool that drains; else one whose node has another, or whose zone has; else the one on the fullest pool.</summary>
-    private static ReplicaEntry Surplus(VolumeRecord record, IReadOnlyList<PoolView> pools)
+    private static ReplicaEntry Surplus(VolumeRecord record, PoolMap pools)
     {
-        var byId = pools.ToDictionary(pool => pool.Id);
         return record.Replicas
             .OrderBy(entry => entry.Standing == ReplicaStanding.InSync)
             .ThenByDescending(entry => IsDraining(entry, pools))
-            .ThenBy(entry => byId.TryGetValue(entry.Pool, out var pool) && pool.Online)
+            .ThenBy(entry => pools.Find(entry.Pool) is { Online: true })
             .ThenBy(entry => entry.OutSince ?? DateTimeOffset.MaxValue)
             .ThenByDescending(entry => record.Replicas.Count(other => NodeOf(other, pools) == NodeOf(entry, pools)))
             .ThenByDescending(entry => ZoneOf(entry, pools) is { Length: > 0 } zone ? record.Replicas.Count(other => ZoneOf(other, pools) == zone) : 0)
-            .ThenBy(entry => byId.TryGetValue(entry.Pool, out var pool) ? pool.FreeBytes : 0)
+            .ThenBy(entry => pools.Find(entry.Pool)?.FreeBytes ?? 0)
             .ThenByDescending(entry => entry.Id, StringComparer.Ordinal)
             .First();
     }
@@ -131,7 +138,7 @@ internal static class ReplicaPlan
         leaving.Contains(entry) ? $"pool {entry.Pool} drains, and {wanted} others are in sync"
         : entry.Standing == ReplicaStanding.InSync ? $"{wanted} are wanted" : $"{wanted} others are in sync";
 
-    private static string NodeOf(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.FirstOrDefault(pool => pool.Id == entry.Pool)?.Node ?? entry.Pool;
+    private static string NodeOf(ReplicaEntry entry, PoolMap pools) => pools.Find(entry.Pool)?.Node ?? entry.Pool;
 
-    private static string ZoneOf(ReplicaEntry entry, IReadOnlyList<PoolView> pools) => pools.FirstOrDefault(pool => pool.Id == entry.Pool) is { } pool ? PoolChoice.ZoneOf(pool) : "";
+    private static string ZoneOf(ReplicaEntry entry, PoolMap pools) => pools.Find(entry.Pool) is { } pool ? PoolChoice.ZoneOf(pool) : "";
 }

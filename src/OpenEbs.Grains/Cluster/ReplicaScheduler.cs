@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using OpenEbs.Grains.Volumes;
-using OpenEbs.Pools;
 using OpenEbs.Replication.Volumes;
 
 namespace OpenEbs.Grains.Cluster;
@@ -21,7 +20,7 @@ internal sealed partial class ReplicaScheduler(
     private bool _knowsMoves;
 
     /// <summary>Takes at most one step; the next round takes the next.</summary>
-    public async Task KeepAsync(string name, IReadOnlyList<PoolView> pools)
+    public async Task KeepAsync(string name, PoolMap pools)
     {
         if (await records.Of(name).LoadAsync() is not ({ Deleting: false } record, _)) return;
         ledger.Note(record);
@@ -37,10 +36,10 @@ internal sealed partial class ReplicaScheduler(
                 break;
             case { Kind: ReplicaStepKind.Move, Subject: { } pool }:
                 // How many volumes are moving is known when all were looked at once.
-                if (_knowsMoves && budget.TryBegin(name, [NodeOf(step.Source!, pools), NodeOf(pool, pools)])) await AddAsync(name, volume, pool, step.Reason);
+                if (_knowsMoves && budget.TryBegin(name, [NodeOf(step.Source!, pools), NodeOf(pool, pools)])) await AddAsync(name, volume, pool, step.Reason, pools, record.SizeBytes);
                 break;
             case { Kind: ReplicaStepKind.Add, Subject: { } pool }:
-                await AddAsync(name, volume, pool, step.Reason);
+                await AddAsync(name, volume, pool, step.Reason, pools, record.SizeBytes);
                 break;
             case { Kind: ReplicaStepKind.Remove, Subject: { } replica }:
                 if (await volume.RemoveReplicaAsync(replica, step.Reason)) LogRemoved(name, replica, step.Reason);
@@ -64,9 +63,14 @@ internal sealed partial class ReplicaScheduler(
         });
     }
 
-    private static string NodeOf(string id, IReadOnlyList<PoolView> pools) => pools.FirstOrDefault(pool => pool.Id == id)?.Node ?? id;
+    private static string NodeOf(string id, PoolMap pools) => pools.Find(id)?.Node ?? id;
 
-    private async Task AddAsync(string name, IVolumeControl volume, string pool, string reason) => LogAdded(name, await volume.AddReplicaAsync(pool, reason), pool, reason);
+    private async Task AddAsync(string name, IVolumeControl volume, string pool, string reason, PoolMap pools, long sizeBytes)
+    {
+        // Before it is known to have succeeded: the next volume's choice must not wait for that.
+        pools.NotePlaced(pool, sizeBytes);
+        LogAdded(name, await volume.AddReplicaAsync(pool, reason), pool, reason);
+    }
 
     /// <summary>Has the volume say that there is no place for a replica that it needs, and remembers when that began and ended.</summary>
     private async Task ConcernAsync(string name, IVolumeControl volume, ReplicaStep step)

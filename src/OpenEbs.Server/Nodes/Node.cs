@@ -26,7 +26,7 @@ internal static class Node
         PortProbe.EnsureFree([options], isDev: parent != NodeParent.None || onReady is not null);
         await using var app = NodeHost.Build(options, metadata, logLevel, parent);
         OpenPools(app.Services.GetRequiredService<LocalPools>());
-        await StartAsync(app, cancellationToken);
+        if (!await StartAsync(app, cancellationToken)) return (int)ExitCode.Ok;
         ReturnMemory();
         if (onReady is not null) await RunUntilStoppingAsync(onReady, app.Lifetime.ApplicationStopping);
         await app.WaitForShutdownAsync(cancellationToken);
@@ -69,11 +69,18 @@ internal static class Node
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
     }
 
-    private static async Task StartAsync(WebApplication app, CancellationToken cancellationToken)
+    /// <summary>False when it was asked to stop meanwhile.</summary>
+    private static async Task<bool> StartAsync(WebApplication app, CancellationToken cancellationToken)
     {
         try
         {
             await app.StartAsync(cancellationToken);
+            return true;
+        }
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested || app.Lifetime.ApplicationStopping.IsCancellationRequested)
+        {
+            // What had started ends with the process; nothing was served yet.
+            return false;
         }
         catch (Exception exception) when (exception.GetBaseException() is SocketException { SocketErrorCode: SocketError.AddressAlreadyInUse } busy)
         {

@@ -63,7 +63,11 @@ internal sealed class FlushTurns(SafeFileHandle handle, string path)
             while (LinuxFiles.SyncData(handle) != 0)
             {
                 var error = FileFailures.Last;
-                if (error != LinuxError.Interrupted) return _failure = FileFailures.Describe(error, "make durable", path);
+                if (error == LinuxError.Interrupted) continue;
+
+                // What could not be written counts as clean now. Whoever opens the file anew must find what is on media, not what should be: it would believe that durable, and the next flush would agree.
+                _ = LinuxFiles.Advise(handle, 0, 0, LinuxFiles.AdviseDontNeed);
+                return _failure = FileFailures.Describe(error, "make durable", path);
             }
 
             return null;
