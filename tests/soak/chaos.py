@@ -69,7 +69,7 @@ class Node:
         with self.lock:
             out = open(f"{LOGS}/{self.name}.log", "a")
             print(f"==== start {self.starts} at {time.strftime('%H:%M:%S')}", file=out, flush=True)
-            self.process = subprocess.Popen(["ip", "netns", "exec", self.ns, "dotnet", f"{WORK}/program/openebs.dll", "server", "--config", f"{WORK}/{self.name}.json", "--log-level", os.environ.get("CHAOS_LOG_LEVEL", "warning")],
+            self.process = subprocess.Popen(["nsenter", f"--net=/run/netns/{self.ns}", "dotnet", f"{WORK}/program/openebs.dll", "server", "--config", f"{WORK}/{self.name}.json", "--log-level", os.environ.get("CHAOS_LOG_LEVEL", "warning")],
                                             stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=dict(os.environ, DOTNET_EnableWriteXorExecute="0", DOTNET_TieredPGO="0", DOTNET_EnableDiagnostics="0"), start_new_session=True)
             self.starts, self.died, self.paused = self.starts + 1, None, False
 

@@ -8,7 +8,7 @@
 set -u -o pipefail
 HERE=$(cd "$(dirname "$0")" && pwd) ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 [ "$(id -u)" = 0 ] || { echo "chaos.sh makes namespaces and mounts: run it as root" >&2; exit 2; }
-for t in ip gcc python3 fio losetup mkfs.ext4 e2fsck unshare dotnet; do command -v $t >/dev/null || { echo "$t is not installed" >&2; exit 2; }; done
+for t in ip nsenter gcc python3 fio losetup mkfs.ext4 e2fsck unshare dotnet; do command -v $t >/dev/null || { echo "$t is not installed" >&2; exit 2; }; done
 TREE=${OPENEBS_TREE:-$ROOT}; SERVER=${OPENEBS_PROGRAM:-$TREE/src/OpenEbs.Server/bin/Release/net10.0}/openebs.dll
 [ -f "$SERVER" ] || { echo "$SERVER is not built: dotnet build -c Release" >&2; exit 2; }
 LOGS=${LOGS:-$ROOT/artifacts/soak/chaos}; rm -rf "$LOGS"; mkdir -p "$LOGS"

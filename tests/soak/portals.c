@@ -25,13 +25,13 @@ enum { NBD_READ, NBD_WRITE, NBD_DISC, NBD_FLUSH };
 enum state { DOWN, CONNECTING, UP };
 
 struct path { const char *portal; struct iscsi_context *iscsi; enum state state; int broken, silent; int64_t since, nop_sent, nop_at; };
-struct command { uint16_t type; uint64_t handle, offset; uint32_t length; char *data; struct scsi_iovec iov; int64_t born, not_before; int aborts, sent; struct path *path; struct command *next; };
+struct command { uint16_t type; uint64_t handle, offset; uint32_t length; char *data; struct scsi_iovec iov; int64_t born, not_before; int aborts, sent; struct path *path; struct command *next, *earlier, *later; };
 
 static struct path paths[MAX_PORTALS];
 static int path_count, wanted, turn, rotation, lun, block_length, client = -1, gone, ended;
 static uint64_t size_bytes;
 static const char *iqn;
-static struct command *waiting, **waiting_end = &waiting;
+static struct command *waiting, **waiting_end = &waiting, *sent_first;
 static unsigned long logins, breaks, silences, resent, unit_attentions, busies, not_ready, aborts, errors, done_reads, done_writes, done_flushes;
 static int64_t longest; static int outstanding;
 
@@ -56,6 +56,11 @@ static void receive_all(void *data, size_t n) {
 }
 
 /* ---- commands ---- */
+static void note_sent(struct command *c) { c->earlier = NULL; c->later = sent_first; if (sent_first) sent_first->earlier = c; sent_first = c; }
+static void forget_sent(struct command *c) {
+    if (c->later) c->later->earlier = c->earlier;
+    if (c->earlier) c->earlier->later = c->later; else sent_first = c->later;
+}
 static void enqueue(struct command *c, int first) {
     c->path = NULL;
     if (first) { c->next = waiting; waiting = c; if (!c->next) waiting_end = &c->next; }
@@ -74,6 +79,7 @@ static void again(struct command *c, int delay) { c->not_before = now() + delay;
 
 static void on_done(struct iscsi_context *iscsi, int status, void *data, void *private) {
     struct command *c = private; struct scsi_task *task = data; struct path *path = c->path;
+    forget_sent(c);
     int key = task ? task->sense.key : 0, ascq = task ? task->sense.ascq : 0;
     int short_read = status == SCSI_STATUS_GOOD && c->type == NBD_READ && task && task->residual_status != SCSI_RESIDUAL_NO_RESIDUAL;
     if (task) scsi_free_scsi_task(task);
@@ -98,10 +104,11 @@ static void on_done(struct iscsi_context *iscsi, int status, void *data, void *p
 }
 static int submit(struct path *p, struct command *c) {
     struct scsi_task *t; uint64_t lba = c->offset / (unsigned)block_length;
-    c->path = p; c->sent++; c->iov.iov_base = c->data; c->iov.iov_len = c->length;
+    c->path = p; c->sent++; note_sent(c); c->iov.iov_base = c->data; c->iov.iov_len = c->length;
     if (c->type == NBD_READ) t = iscsi_read16_iov_task(p->iscsi, lun, lba, c->length, block_length, 0, 0, 0, 0, 0, on_done, c, &c->iov, 1);
     else if (c->type == NBD_WRITE) t = iscsi_write16_iov_task(p->iscsi, lun, lba, NULL, c->length, block_length, 0, 0, 0, 0, 0, on_done, c, &c->iov, 1);
     else t = iscsi_synchronizecache16_task(p->iscsi, lun, 0, 0, 0, 0, on_done, c);
+    if (!t) forget_sent(c);
     return t != NULL;
 }
 static void dispatch(void) {
@@ -142,7 +149,8 @@ static void close_path(struct path *p) {
     if (p->state == UP) breaks++;
     struct iscsi_context *iscsi = p->iscsi;
     p->state = DOWN; p->since = now(); p->iscsi = NULL;
-    iscsi_destroy_context(iscsi);   /* ends its commands as cancelled: they are queued again */
+    iscsi_destroy_context(iscsi);   /* ends its commands as cancelled, and they are queued again; but not those of a session that the target asked to log out of */
+    for (struct command *c = sent_first, *later; c; c = later) { later = c->later; if (c->path == p) { forget_sent(c); again(c, 0); } }
 }
 static void keep_paths(void) {
     int64_t t = now(); int sessions = 0;

@@ -42,7 +42,7 @@ internal sealed class LogWriter(StoreState state)
         foreach (ref readonly var operation in operations) dataBlocks += operation.Data.Length / FormatTags.PageBytes;
         var headerBytes = RecordHeader.SizeOf(operations.Length, dataBlocks, RecordHeader.HasOrigins(kind));
         var totalBytes = headerBytes + (dataBlocks * FormatTags.PageBytes);
-        var segment = SegmentFor(totalBytes, mayUseReserve);
+        var segment = SegmentFor(totalBytes, mayUseReserve, dataBlocks > 0);
         if (_header.Length < headerBytes) _header = GC.AllocateArray<byte>(headerBytes * 2, pinned: true);
         var header = _header.AsSpan(0, headerBytes);
         header.Clear();
@@ -98,19 +98,24 @@ internal sealed class LogWriter(StoreState state)
         }
     }
 
-    private Segment SegmentFor(int totalBytes, bool mayUseReserve)
+    private Segment SegmentFor(int totalBytes, bool mayUseReserve, bool hasData)
     {
         var segments = state.Segments;
         if (totalBytes > segments.SegmentBytes - FormatTags.PageBytes)
             throw new ArgumentException($"A record of {totalBytes} bytes does not fit into a segment of {segments.SegmentBytes}.", nameof(totalBytes));
+        var isRoomy = segments.FreeCount > 0 || state.Device.FreeBytes >= state.Options.ReserveBytes + segments.SegmentBytes;
         var fits = segments.Current is { } current && current.WriteOffset + totalBytes <= segments.SegmentBytes;
+
+        // A sparse segment is for want of room, or holds marks: data that is flushed often is better off in one that has its space.
+        if (fits && hasData && isRoomy && segments.Current!.File.IsSparse) fits = false;
         if (fits && (mayUseReserve || !segments.Current!.File.IsSparse)) return segments.Current!;
         var needed = fits ? totalBytes : segments.FreeCount > 0 ? 0 : segments.SegmentBytes;
         var isTight = needed > 0 && state.Device.FreeBytes < state.Options.ReserveBytes + needed;
         if (isTight && !mayUseReserve)
             throw new StorageFullException($"{state.Device.Path}: the pool has {state.Device.FreeBytes} bytes left, {state.Options.ReserveBytes} of them reserved; free space or enlarge the pool.");
 
-        // Of the reserve a segment takes only what is written: all replicas of a full pool may need one, as each does that was opened anew.
-        return fits ? segments.Current! : segments.Begin(state.NextLsn, state.Superblock.Revision, isTight);
+        // Of the reserve a segment takes only what is written: all replicas of a full pool may need one, as each does that was opened anew. So does a volume that is opened and not written to: it
+        // would occupy a whole segment for a mark, and hundreds of idle volumes the pool.
+        return fits ? segments.Current! : segments.Begin(state.NextLsn, state.Superblock.Revision, isTight || (!hasData && segments.FreeCount == 0));
     }
 }
