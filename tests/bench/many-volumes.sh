@@ -7,13 +7,13 @@ while [ $# -gt 0 ]; do case $1 in --counts) COUNTS=$2;; --replicas) REPLICAS=$2;
 PART=bench-many-volumes LOGS=$(cd "$(dirname "$0")/../.." && pwd)/artifacts/bench/many-volumes
 . "$(dirname "$0")/../peers/lib.sh"
 need tools curl jq xargs
-ulimit -n 65536 2>/dev/null
+ulimit -n 65536 2>/dev/null || note "only $(ulimit -n) files may be open: 1,000 volumes with three replicas need some 7 each"
 rss() { awk '/^VmRSS/ {printf "%.1f", $2 / 1024}' "/proc/$SERVER_PID/status"; }
 cpu_ticks() { awk '{print $14 + $15}' "/proc/$SERVER_PID/stat"; }
 cpu() { local a b t0 t1; a=$(cpu_ticks) t0=$(now_ms); sleep "$IDLE"; b=$(cpu_ticks) t1=$(now_ms); awk -v d=$((b - a)) -v t=$((t1 - t0)) -v hz="$(getconf CLK_TCK)" 'BEGIN {printf "%.1f", 100 * d / hz / t * 1000}'; }
 healthy() { curl -fsS -m 60 "$API/volumes" 2>/dev/null | jq -r '[.[] | select(.state == "Healthy")] | length'; }
 all_healthy() { local i; for ((i = 0; i < 1200; i++)); do [ "$(healthy)" = "$1" ] && return 0; sleep 0.25; done; fail "healthy-$1" "only $(healthy) of $1"; finish; }
-create() { seq -f "v%04g" "$1" | xargs -P 4 -I{} curl -fsS -m 120 -o /dev/null -H 'Content-Type: application/json' -d "{\"name\": \"{}\", \"sizeBytes\": $((SIZE << 20)), \"replicaCount\": $REPLICAS}" "$API/volumes" 2>>"$LOGS/create.log"; }
+create() { seq -f "v%04g" "$1" | xargs -P 4 -I{} curl -fsS -m 120 --retry 10 --retry-delay 2 --retry-all-errors -o /dev/null -H 'Content-Type: application/json' -d "{\"name\": \"{}\", \"sizeBytes\": $((SIZE << 20)), \"replicaCount\": $REPLICAS}" "$API/volumes" 2>>"$LOGS/create.log"; }
 row() { printf '%7s %9s %10s %9s %8s %8s %9s %9s %8s\n' "$@" | tee -a "$LOGS/table.txt"; }
 row volumes create-s RSS-MiB MiB/vol CPU-% disk-MiB ready-s healthy-s stop-s
 base=''
