@@ -89,6 +89,48 @@ public sealed class ReplicaSessionTests : IAsyncDisposable
         Assert.Equal(1, _store.Status.Last.Seq);
     }
 
+    [Fact]
+    public async Task Open_TellsWhetherItsPredecessorServesNoMore()
+    {
+        var first = await _session.OpenAsync(new OpenRequest(2, Create: true, 1, Opener: "one"));
+        Assert.Null(first.Predecessor);
+
+        // One of a higher epoch that never released anything; asked twice, since the first answer may be lost.
+        Assert.Equal(new Predecessor(2, "one", HasReleased: false), (await _session.OpenAsync(new OpenRequest(3, Create: false, 1, Opener: "two"))).Predecessor);
+        Assert.Equal(new Predecessor(2, "one", HasReleased: false), (await _session.OpenAsync(new OpenRequest(3, Create: false, 2, Opener: "two"))).Predecessor);
+
+        // The first one's release comes too late; the second one's counts, once or twice.
+        Assert.Equal(ReplicaOutcome.StaleEpoch, await _session.ReleaseAsync(2, _session.Incarnation, 0));
+        Assert.Equal(ReplicaOutcome.Ok, await _session.ReleaseAsync(3, _session.Incarnation, 0));
+        Assert.Equal(ReplicaOutcome.Ok, await _session.ReleaseAsync(3, _session.Incarnation, 0));
+        Assert.Equal(new Predecessor(3, "two", HasReleased: true), (await _session.OpenAsync(new OpenRequest(4, Create: false, 1, Opener: "three"))).Predecessor);
+
+        // And says nothing of the third.
+        Assert.Equal(ReplicaOutcome.StaleEpoch, await _session.ReleaseAsync(3, _session.Incarnation, 0));
+        Assert.Equal(new Predecessor(4, "three", HasReleased: false), (await _session.OpenAsync(new OpenRequest(9, Create: false, 1, Opener: "four"))).Predecessor);
+    }
+
+    [Fact]
+    public async Task Open_InANewLife_KnowsOfNoPredecessor()
+    {
+        await _session.OpenAsync(new OpenRequest(2, Create: true, 1, Opener: "one"));
+        await _session.ReleaseAsync(2, _session.Incarnation, 0);
+        await using var next = new ReplicaSession(_ => ValueTask.FromResult<IReplicaStore>(_store), () => ValueTask.CompletedTask, Guid.NewGuid(), MemoryPool<byte>.Shared, NullLogger.Instance);
+        Assert.Null((await next.OpenAsync(new OpenRequest(3, Create: false, 1, Opener: "two"))).Predecessor);
+        Assert.Equal(ReplicaOutcome.Restarted, await next.ReleaseAsync(3, _session.Incarnation, 0));
+    }
+
+    [Fact]
+    public async Task Open_OfAReplicaThatLeaves_IsRefused_AndWhoHasOpenedItIsServedOn()
+    {
+        await _session.OpenAsync(new OpenRequest(2, Create: true, 1));
+        _session.BeginLeaving();
+        var refused = await _session.OpenAsync(new OpenRequest(3, Create: false, 1));
+        Assert.Equal((ReplicaOutcome.Failed, ReplicaSession.LeavingReason), (refused.Outcome, refused.Reason));
+        Assert.Equal(2, _store.Status.FenceEpoch);
+        Assert.Equal(ReplicaOutcome.Ok, (await AppendAsync(2, 1)).Outcome);
+    }
+
     private async Task<AppendReply> AppendAsync(long epoch, long seq)
     {
         var mark = new StoreOperation(OperationKind.Mark, 0, 0, default, default);

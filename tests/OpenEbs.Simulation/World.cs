@@ -112,7 +112,7 @@ internal sealed class World
         var coordinator = new VolumeCoordinator(
             Breakage.WrapRecords(Records.Connect()),
             entry => new SimulatedReplicaChannel(Scheduler, Network, activation.Host, activation.Process, activation.Pool, ReplicaOf(entry)),
-            Settings.Coordinator with { RebuildSlots = new RebuildSlots(1) },
+            Settings.Coordinator with { RebuildSlots = new RebuildSlots(1), Process = activation.Process.Name, HasEnded = HasEnded },
             activation.Host.Time,
             activation.Pool,
             onFenced,
@@ -129,6 +129,8 @@ internal sealed class World
     /// <summary>A medium error is right only when, while the command ran, the one copy of a block that had rotted was the only one in sync.</summary>
     public bool AllowsMediumError(VolumeCommand command) =>
         RottenBlocks.Keys.Any(rotten => rotten.Block * 8 < command.EndSector && command.FirstSector < (rotten.Block + 1) * 8 && History.WasAloneInSync(rotten.Replica, command.InvokedAt));
+
+    private bool HasEnded(string process) => Breakage.TakesAllForEnded || (Settings.KnowsEndedProcesses && Placement.Activations.Exists(activation => activation.Process.Name == process && activation.Process.IsDead));
 
     /// <summary>Placed on its pool's host when it is first heard of.</summary>
     private ReplicaHost ReplicaOf(ReplicaEntry entry)

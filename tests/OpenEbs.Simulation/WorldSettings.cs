@@ -46,6 +46,9 @@ public enum FaultKind
 
     /// <summary>A bit of a replica's map or superblock flips.</summary>
     MediaDamage,
+
+    /// <summary>A node's process is stopped in order, and hands over what it has.</summary>
+    OrderlyStop,
 }
 
 /// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places
@@ -53,7 +56,7 @@ public enum FaultKind
 public sealed class WorldSettings
 {
     /// <summary>Not of every world, and drawn after all others; the last of them last.</summary>
-    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool, FaultKind.MediaDamage];
+    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool, FaultKind.MediaDamage, FaultKind.OrderlyStop];
 
     public WorldSettings(SeededRandom random)
     {
@@ -73,6 +76,7 @@ public sealed class WorldSettings
         DrawMembership(random);
         DrawSpace(random);
         DrawDamage(random);
+        DrawStops(random);
     }
 
     public int ReplicaCount { get; }
@@ -153,6 +157,9 @@ public sealed class WorldSettings
 
     /// <summary>Whoever sends over a cut link learns of it at once.</summary>
     public bool CutsAreNoticed { get; private set; }
+
+    /// <summary>It is known of processes, without asking them, that they have ended.</summary>
+    public bool KnowsEndedProcesses { get; private set; }
 
     /// <summary>Clocks run so much faster or slower.</summary>
     public double Drift { get; private set; }
@@ -254,6 +261,13 @@ public sealed class WorldSettings
     {
         if (!UsesRealStores || OnlySpaceRunsOut || ReplicaCount < 3 || MinInSync < 2 || !random.Chance(0.4)) return;
         FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.MediaDamage, 0.1 + random.NextDouble())).ToDictionary();
+    }
+
+    private void DrawStops(SeededRandom random)
+    {
+        KnowsEndedProcesses = random.Chance(0.5);
+        if (OnlySpaceRunsOut || !random.Chance(0.4)) return;
+        FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.OrderlyStop, 0.3 + random.NextDouble())).ToDictionary();
     }
 
     private void DrawSpace(SeededRandom random)

@@ -35,6 +35,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
     private readonly Cordons _cordons;
     private readonly NodeRoster _roster;
     private readonly Drains _drains;
+    private readonly DrainNotices _drainNotices;
     private readonly OrphanReplicas _orphans;
     private readonly TimeProvider _time;
     private readonly ILogger<ClusterGrain> _logger;
@@ -63,6 +64,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         _cordons = new Cordons(_registry, _ledger);
         _roster = new NodeRoster(_registry, _cordons, nodes);
         _drains = new Drains(_registry, _events, _cordons, _roster, nodes, records, time);
+        _drainNotices = new DrainNotices(_cordons, nodes, GrainFactory, logger);
         _lifecycle = new VolumeLifecycle(_registry, _events, _cordons, GrainFactory, records, nodes, time, logger);
         _scheduler = new ReplicaScheduler(
             _registry, _events, _ledger, new MoveBudget(options.MaxMoves, options.MaxMovesPerNode), GrainFactory, records, Rules, time, logger);
@@ -173,6 +175,11 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
     {
         await TakeCensusAsync();
         await _drains.SetNodeAsync(name, availability);
+
+        // Coordinators leave at once, not with the next round.
+        await _drainNotices.TellAsync();
+        _keptAt = 0;
+        KeepAsync().Ignore();
         return _roster.Get(name);
     }
 
@@ -317,6 +324,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
     {
         var pools = await TakeCensusAsync();
         var isComplete = true;
+        await _drainNotices.TellAsync();
         foreach (var (name, volume) in _registry.Current.Volumes.ToList())
         {
             try

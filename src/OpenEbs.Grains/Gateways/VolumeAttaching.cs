@@ -17,7 +17,10 @@ internal enum AttachOutcome
 }
 
 /// <summary>Attaches to volumes on behalf of the gateway of this silo, and asks that they be placed here.</summary>
-internal sealed class VolumeAttaching(SiloAddress localSilo, VolumeConnectionOptions options)
+/// <param name="localSilo">This silo.</param>
+/// <param name="options">Times.</param>
+/// <param name="isLeaving">Whether volumes are to be elsewhere, although they are used here; null for never.</param>
+internal sealed class VolumeAttaching(SiloAddress localSilo, VolumeConnectionOptions options, Func<bool>? isLeaving = null)
 {
     /// <summary>Request-context key: the silo of the gateway that attaches for a session. A volume that has no sessions elsewhere moves there.</summary>
     public const string GatewayKey = "openebs.gateway";
@@ -29,8 +32,12 @@ internal sealed class VolumeAttaching(SiloAddress localSilo, VolumeConnectionOpt
     /// <param name="forSession">Whether an initiator uses it here.</param>
     public async Task<(AttachOutcome Outcome, VolumeAttachment? Attachment)> TryAttachAsync(IVolumeGrain volume, bool forSession)
     {
-        RequestContext.Set(IPlacementDirector.PlacementHintKey, localSilo);
-        if (forSession) RequestContext.Set(GatewayKey, localSilo);
+        if (isLeaving is null || !isLeaving())
+        {
+            RequestContext.Set(IPlacementDirector.PlacementHintKey, localSilo);
+            if (forSession) RequestContext.Set(GatewayKey, localSilo);
+        }
+
         try
         {
             return (AttachOutcome.Attached, await volume.AttachAsync());

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OpenEbs.Grains.Volumes;
 using OpenEbs.Volumes;
 using Orleans.Runtime;
 
@@ -16,13 +17,13 @@ public sealed partial class VolumeGateway : IAsyncDisposable
     private readonly Lock _lock = new();
     private readonly ITimer _reports;
 
-    public VolumeGateway(IGrainFactory grains, ILocalSiloDetails silo, VolumeConnectionOptions options, TimeProvider time, ILogger<VolumeGateway> logger)
+    internal VolumeGateway(IGrainFactory grains, ILocalSiloDetails silo, LocalVolumes volumes, VolumeConnectionOptions options, TimeProvider time, ILogger<VolumeGateway> logger)
     {
         _grains = grains;
         _time = time;
         _logger = logger;
         _node = silo.Name;
-        _attaching = new VolumeAttaching(silo.SiloAddress, options);
+        _attaching = new VolumeAttaching(silo.SiloAddress, options, () => volumes.IsLeaving(silo.SiloAddress));
         _reports = time.CreateTimer(_ => ReportAll(), null, options.ReportInterval, options.ReportInterval);
     }
 

@@ -1,11 +1,13 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
 using OpenEbs.Buffers;
 using OpenEbs.Grains.Cluster;
 using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Membership;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Pools;
+using OpenEbs.Grains.Replicas;
 using OpenEbs.Grains.Replicas.Messages;
 using OpenEbs.Grains.Transport;
 using OpenEbs.Grains.Volumes;
@@ -53,7 +55,10 @@ public static class OpenEbsSiloBuilderExtensions
     {
         services.AddSingleton(options.Connections);
         services.AddSingleton<IoBufferSharing>();
-        services.AddSingleton<VolumeGateway>();
+        services.AddSingleton(provider => new VolumeGateway(
+            provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<ILocalSiloDetails>(), provider.GetRequiredService<LocalVolumes>(), options.Connections,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<VolumeGateway>>()));
+        services.AddSingleton<LocalReplicas>();
         services.AddSingleton(new RebuildSlots(options.MaxRebuilds));
         services.AddSingleton<VolumeRecords>();
         services.TryAddSingleton<IReplicaStoreProvider, FileReplicaStores>();

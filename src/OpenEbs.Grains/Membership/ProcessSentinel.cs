@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
@@ -15,6 +16,7 @@ namespace OpenEbs.Grains.Membership;
 internal sealed partial class ProcessSentinel : ILifecycleParticipant<ISiloLifecycle>, IDisposable
 {
     private const int RefusalsNeeded = 3;
+    private const int MaxEnded = 64;
     private static readonly TimeSpan BetweenRefusals = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan Reconnect = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(2);
@@ -27,6 +29,9 @@ internal sealed partial class ProcessSentinel : ILifecycleParticipant<ISiloLifec
     private readonly ConcurrentDictionary<SiloAddress, Task> _watches = new();
     private readonly ConcurrentDictionary<Socket, bool> _watchers = new();
     private readonly CancellationTokenSource _stop = new();
+
+    /// <summary>The last so many whose end was seen.</summary>
+    private ImmutableQueue<string> _ended = [];
     private Socket? _listener;
     private ITimer? _timer;
 
@@ -38,6 +43,10 @@ internal sealed partial class ProcessSentinel : ILifecycleParticipant<ISiloLifec
         _time = time;
         _logger = logger;
     }
+
+    /// <summary>Whether it is certain that the process of a silo has ended. Most of the time it is not: a silo that was declared dead may be paused, or cut off.</summary>
+    /// <param name="silo">Its address, as <see cref="SiloAddress.ToParsableString"/> writes it.</param>
+    public bool HasEnded(string silo) => _ended.Contains(silo);
 
     public void Participate(ISiloLifecycle lifecycle)
     {
@@ -147,7 +156,9 @@ internal sealed partial class ProcessSentinel : ILifecycleParticipant<ISiloLifec
             while (IsActive(node.Silo))
             {
                 var wasConnected = await ConnectAndWaitAsync(sentinel);
-                if (wasConnected && await IsRefusedAsync(node.Silo.Endpoint) && IsActive(node.Silo))
+                var hasEnded = wasConnected && await IsRefusedAsync(node.Silo.Endpoint);
+                if (hasEnded) NoteEnded(node.Silo);
+                if (hasEnded && IsActive(node.Silo))
                 {
                     LogDead(node.Name, node.Silo);
                     if (await _membership.TryKill(node.Silo)) return;
@@ -169,6 +180,11 @@ internal sealed partial class ProcessSentinel : ILifecycleParticipant<ISiloLifec
             _watches.TryRemove(node.Silo, out _);
         }
     }
+
+    private void NoteEnded(SiloAddress silo) => ImmutableInterlocked.Update(
+        ref _ended,
+        static (ended, name) => ended.Contains(name) ? ended : (ended.Count() < MaxEnded ? ended : ended.Dequeue()).Enqueue(name),
+        silo.ToParsableString());
 
     /// <summary>True when there was a connection, which has ended.</summary>
     private async Task<bool> ConnectAndWaitAsync(IPEndPoint sentinel)

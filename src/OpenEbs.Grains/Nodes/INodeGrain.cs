@@ -13,6 +13,10 @@ internal interface INodeGrain : IGrainWithStringKey
     [Alias("GetPools"), ResponseTimeout("00:00:02")]
     Task<IReadOnlyList<PoolView>> GetPoolsAsync();
 
+    /// <summary>Which silos are being drained: volumes go elsewhere, and gateways there do not draw them back.</summary>
+    [Alias("SetDraining"), ResponseTimeout("00:00:02")]
+    Task SetDrainingAsync(IReadOnlyList<SiloAddress> silos);
+
     /// <summary>Every replica that has a directory in one of the node's pools.</summary>
     [Alias("GetReplicas"), ResponseTimeout("00:00:10")]
     Task<IReadOnlyList<StoredReplica>> GetReplicasAsync();

@@ -1,14 +1,23 @@
+using System.Collections.Immutable;
 using OpenEbs.Grains.Hosting;
 using OpenEbs.Grains.Pools;
+using OpenEbs.Grains.Volumes;
 using OpenEbs.Pools;
 using Orleans.Concurrency;
+using Orleans.Runtime;
 
 namespace OpenEbs.Grains.Nodes;
 
 [Reentrant, NodePlacement, GrainType("openebs.node")]
-internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools) : Grain, INodeGrain
+internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools, LocalVolumes volumes) : Grain, INodeGrain
 {
     public Task<NodeFacts> GetFactsAsync() => Task.FromResult(NodeMetadata.FactsOf(options));
+
+    public Task SetDrainingAsync(IReadOnlyList<SiloAddress> silos)
+    {
+        volumes.Draining = silos.ToImmutableHashSet();
+        return Task.CompletedTask;
+    }
 
     public Task<IReadOnlyList<PoolView>> GetPoolsAsync() => Task.FromResult<IReadOnlyList<PoolView>>([.. pools.All.Select(View)]);
 

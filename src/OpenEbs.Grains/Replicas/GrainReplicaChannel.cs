@@ -49,6 +49,9 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
         ? CallTraces.CarryAsync((replica, epoch, incarnation, commitSeq, flush), static call => call.replica.FlushAsync(call.epoch, call.incarnation, call.commitSeq, call.flush))
         : replica.FlushAsync(epoch, incarnation, commitSeq, flush);
 
+    public ValueTask<ReplicaOutcome> ReleaseAsync(long epoch, Guid incarnation, long commitSeq) =>
+        Obstacle is { } obstacle ? Away<ReplicaOutcome>(obstacle) : replica.ReleaseAsync(epoch, incarnation, commitSeq);
+
     public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) => Obstacle is { } obstacle ? Away<ReadReply>(obstacle) : CallTraces.IsTracing
         ? CallTraces.CarryAsync((replica, epoch, incarnation, block, blockCount), static call => call.replica.ReadAsync(call.epoch, call.incarnation, call.block, call.blockCount))
         : replica.ReadAsync(epoch, incarnation, block, blockCount);

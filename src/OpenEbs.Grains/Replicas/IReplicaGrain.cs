@@ -19,6 +19,9 @@ internal interface IReplicaGrain : IGrainWithStringKey
     [Alias("Flush"), ResponseTimeout("00:00:10")]
     ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush);
 
+    [Alias("Release"), ResponseTimeout("00:00:05")]
+    ValueTask<ReplicaOutcome> ReleaseAsync(long epoch, Guid incarnation, long commitSeq);
+
     [Alias("Read"), ResponseTimeout("00:00:10")]
     ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount);
 
@@ -46,6 +49,10 @@ internal interface IReplicaGrain : IGrainWithStringKey
     /// <summary>Says what the replica has, without fencing or creating it.</summary>
     [Alias("Inspect"), ResponseTimeout("00:01:00")]
     ValueTask<ReplicaInspection> InspectAsync();
+
+    /// <summary>The node is about to stop: has the volume's coordinator let go of the replica while it still answers, and lets nobody open it any more.</summary>
+    [Alias("Leave"), ResponseTimeout("00:00:10")]
+    ValueTask LeaveAsync();
 
     /// <summary>Removes the replica and its files; nothing happens when there are none.</summary>
     [Alias("Delete"), ResponseTimeout("00:01:00")]

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using OpenEbs.Buffers;
 using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Pools;
+using OpenEbs.Grains.Volumes;
 using OpenEbs.Replication.Replicas;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Storage.Scheduling;
@@ -27,6 +28,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
 
     private readonly LocalPools _pools;
     private readonly IReplicaStoreProvider _stores;
+    private readonly LocalReplicas _localReplicas;
     private readonly ILogger<ReplicaGrain> _logger;
     private readonly string _poolId;
     private readonly string _replicaId;
@@ -40,10 +42,11 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private readonly AsyncTurn _opening = new();
     private readonly AsyncTurn _keeping = new();
 
-    public ReplicaGrain(IGrainContext context, LocalPools pools, IReplicaStoreProvider stores, ILogger<ReplicaGrain> logger)
+    public ReplicaGrain(IGrainContext context, LocalPools pools, IReplicaStoreProvider stores, LocalReplicas localReplicas, ILogger<ReplicaGrain> logger)
     {
         _pools = pools;
         _stores = stores;
+        _localReplicas = localReplicas;
         _logger = logger;
         var key = context.GrainId.Key.ToString()!;
         var slash = key.IndexOf('/');
@@ -56,12 +59,14 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         _pool = _pools.Find(_poolId) ?? throw new SiloUnavailableException($"Replica {_replicaId} was placed on a node that does not have its pool '{_poolId}'.");
         _poolLife = _pool.Life;
         _session = new ReplicaSession(OpenStoreAsync, DiscardStoreAsync, Guid.NewGuid(), IoBufferPool.Shared, _logger);
+        _localReplicas.Add(this.GetPrimaryKeyString());
         _maintenance = this.RegisterGrainTimer(MaintainAsync, new GrainTimerCreationOptions { DueTime = AfterWriteDelay, Period = IdleDelay, Interleave = true });
         return Task.CompletedTask;
     }
 
     public override async Task OnDeactivateAsync(DeactivationReason reason, CancellationToken cancellationToken)
     {
+        _localReplicas.Remove(this.GetPrimaryKeyString());
         if (_session is not { } session) return;
         if (!cancellationToken.IsCancellationRequested && _pool is { IsOnline: true } pool && pool.Life == _poolLife && session.Failure is null) await session.CloseAsync();
         else await session.DisposeAsync();
@@ -139,6 +144,16 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
 
     public ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns) =>
         _session!.ListAllocatedAsync(epoch, incarnation, fromBlock, blockCount, maxRuns);
+
+    public ValueTask<ReplicaOutcome> ReleaseAsync(long epoch, Guid incarnation, long commitSeq) => _session!.ReleaseAsync(epoch, incarnation, commitSeq);
+
+    public async ValueTask LeaveAsync()
+    {
+        // Only a coordinator tells a replica its volume's record: without, nobody rests on it.
+        if (_session is not { Status: not null } session || _record is not { } record) return;
+        session.BeginLeaving();
+        await GrainFactory.GetGrain<IVolumeControl>(record.Name).LetGoAsync(_replicaId, session.Incarnation);
+    }
 
     public async ValueTask DeleteAsync()
     {

@@ -31,7 +31,11 @@ internal interface IVolumeControl : IGrainWithStringKey
     [Alias("SetConcern"), ResponseTimeout("00:00:10")]
     ValueTask SetConcernAsync(string concern);
 
-    /// <summary>Steps down if the volume is on one of these nodes and no initiator uses it there; the placement hint of the call says where it goes.</summary>
+    /// <summary>A replica's node is about to stop: the volume goes on without it, as soon as it can. True when nothing rests on it any more.</summary>
+    [Alias("LetGo"), ResponseTimeout("00:00:05")]
+    ValueTask<bool> LetGoAsync(string replicaId, Guid incarnation);
+
+    /// <summary>Steps down if the volume is on one of these nodes. It goes to a gateway on another node that has sessions, else where the placement hint of the call says.</summary>
     [Alias("Leave"), ResponseTimeout("00:00:30")]
     ValueTask LeaveAsync(IReadOnlyList<string> nodes);
 

@@ -5,6 +5,7 @@ using OpenEbs.Buffers;
 using OpenEbs.Grains.Cluster;
 using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Hosting;
+using OpenEbs.Grains.Membership;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Grains.Replicas;
@@ -16,6 +17,7 @@ using Orleans.Concurrency;
 using Orleans.Dashboard;
 using Orleans.Placement;
 using Orleans.Runtime;
+using Orleans.Runtime.Placement;
 
 namespace OpenEbs.Grains.Volumes;
 
@@ -36,6 +38,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
     private readonly LocalPools _pools;
     private readonly LocalVolumes _localVolumes;
     private readonly RebuildSlots _rebuildSlots;
+    private readonly ProcessSentinel _sentinel;
     private readonly TimeProvider _time;
     private readonly ILogger<VolumeGrain> _logger;
     private readonly SessionReports _sessions;
@@ -55,6 +58,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         LocalPools pools,
         LocalVolumes localVolumes,
         RebuildSlots rebuildSlots,
+        ProcessSentinel sentinel,
         TimeProvider time,
         ILogger<VolumeGrain> logger)
     {
@@ -64,6 +68,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         _pools = pools;
         _localVolumes = localVolumes;
         _rebuildSlots = rebuildSlots;
+        _sentinel = sentinel;
         _time = time;
         _logger = logger;
         _name = context.GrainId.Key.ToString()!;
@@ -276,11 +281,30 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     public async ValueTask LeaveAsync(IReadOnlyList<string> nodes)
     {
-        // A gateway would draw the volume back to its initiator in a few seconds.
-        if (nodes.Contains(_options.NodeName) && !_sessions.List().Any(session => session.Node == _options.NodeName)) await StepDownAsync();
+        if (!nodes.Contains(_options.NodeName)) return;
+        if (FindHome(nodes, isHinted: true) is { } home) RequestContext.Set(IPlacementDirector.PlacementHintKey, home);
+        await StepDownAsync();
     }
 
-    public async ValueTask StepDownAsync() => await (_stepDown ??= StepDownOnceAsync());
+    public async ValueTask<bool> LetGoAsync(string replicaId, Guid incarnation) => await Coordinator.Members.LetGoAsync(replicaId, incarnation);
+
+    public async ValueTask StepDownAsync()
+    {
+        if (RequestContext.Get(IPlacementDirector.PlacementHintKey) is null && FindHome([_options.NodeName], isHinted: false) is { } home) RequestContext.Set(IPlacementDirector.PlacementHintKey, home);
+        await (_stepDown ??= StepDownOnceAsync());
+    }
+
+    /// <summary>Where the volume goes when it leaves these nodes: to a gateway that has sessions, else (if nobody has said where to) to a replica that is in sync.</summary>
+    private SiloAddress? FindHome(IReadOnlyList<string> leaving, bool isHinted)
+    {
+        var users = _sessions.List().Select(session => session.Node).ToHashSet();
+        var home = _nodes.ListActive().FirstOrDefault(node => users.Contains(node.Name) && IsStaying(node));
+        if (home is not null || isHinted) return home?.Silo;
+        return _coordinator?.Snapshot().Replicas.Where(replica => replica.Standing == ReplicaStanding.InSync)
+            .Select(replica => _nodes.FindPool(replica.Pool)).FirstOrDefault(node => node is not null && IsStaying(node))?.Silo;
+
+        bool IsStaying(NodeEntry node) => !leaving.Contains(node.Name) && !_localVolumes.IsLeaving(node.Silo);
+    }
 
     /// <summary>Migrates (with nothing to carry along) rather than deactivates: silos that still think the volume is here are then sent on, and do not bring it back here.
     /// The new place is the placement hint of the call, if it has one.</summary>
@@ -309,7 +333,14 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
 
     private void Open()
     {
-        _coordinator = new VolumeCoordinator(_records.Of(_name), Connect, _options.Coordinator with { Place = $"on node {_options.NodeName}", RebuildSlots = _rebuildSlots }, _time, IoBufferPool.Shared, OnFenced, _logger);
+        var options = _options.Coordinator with
+        {
+            Place = $"on node {_options.NodeName}",
+            RebuildSlots = _rebuildSlots,
+            Process = _nodes.Local.ToParsableString(),
+            HasEnded = _sentinel.HasEnded,
+        };
+        _coordinator = new VolumeCoordinator(_records.Of(_name), Connect, options, _time, IoBufferPool.Shared, OnFenced, _logger);
         _coordinator.Start();
         _localVolumes.Add(_name, this);
         LogOpening(_name);
@@ -365,28 +396,4 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         if (gateway.Equals(_nodes.Local) || _nodes.Find(gateway) is not { IsActive: true } node) return false;
         return _coordinator is { State: CoordinatorState.Serving } && !_sessions.AnyElsewhere(node.Name);
     }
-
-    [LoggerMessage(1000, LogLevel.Information, "Volume {Volume}: opening")]
-    private partial void LogOpening(string volume);
-
-    [LoggerMessage(1001, LogLevel.Information, "Volume {Volume}: closed here ({Reason})")]
-    private partial void LogClosed(string volume, string reason);
-
-    [LoggerMessage(1002, LogLevel.Warning, "Volume {Volume}: another activation has opened it; this one ends")]
-    private partial void LogFenced(string volume);
-
-    [LoggerMessage(1003, LogLevel.Information, "Volume {Volume}: moving to {Gateway}")]
-    private partial void LogMoving(string volume, SiloAddress gateway);
-
-    [LoggerMessage(1004, LogLevel.Information, "Volume {Volume}: resized from {OldSizeBytes} to {NewSizeBytes} bytes")]
-    private partial void LogResized(string volume, long oldSizeBytes, long newSizeBytes);
-
-    [LoggerMessage(1007, LogLevel.Information, "Volume {Volume}: is to have {Replicas} replicas and to serve with {MinInSync}")]
-    private partial void LogWanted(string volume, int replicas, int minInSync);
-
-    [LoggerMessage(1005, LogLevel.Warning, "Volume {Volume}: its record cannot be read, trying again: {Reason}")]
-    private partial void LogRecordUnreadable(string volume, string reason);
-
-    [LoggerMessage(1006, LogLevel.Warning, "Volume {Volume}: could not be closed cleanly: {Reason}")]
-    private partial void LogCloseFailed(string volume, string reason);
 }

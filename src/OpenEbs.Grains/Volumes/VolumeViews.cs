@@ -163,7 +163,7 @@ internal static class VolumeViews
 
     private static VolumeState StateOf(CoordinatorState state, List<ReplicaView> replicas, int wanted) => state switch
     {
-        CoordinatorState.Opening or CoordinatorState.Fenced => VolumeState.Opening,
+        CoordinatorState.Opening or CoordinatorState.Closing or CoordinatorState.Fenced => VolumeState.Opening,
         CoordinatorState.Serving => replicas.Count(replica => replica.State == ReplicaState.InSync) >= wanted ? VolumeState.Healthy : VolumeState.Degraded,
         CoordinatorState.Frozen => VolumeState.Frozen,
         CoordinatorState.Gone => VolumeState.Deleting,

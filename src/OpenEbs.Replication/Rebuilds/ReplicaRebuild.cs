@@ -63,6 +63,9 @@ internal sealed partial class ReplicaRebuild(VolumeContext context, VolumeReads 
             throw new IOException($"its pool is full: {Math.Max(0, writableBytes) >> 20} MiB are writable, and bringing a replica back leaves {headroom >> 20} MiB to others; free space on the pool or enlarge it");
     }
 
+    /// <summary>Failures of the past count no more.</summary>
+    public void BeginAnew() => _backOff.Succeed();
+
     /// <summary>The replica is in sync.</summary>
     public void End()
     {

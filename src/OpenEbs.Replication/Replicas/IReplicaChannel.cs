@@ -26,6 +26,10 @@ public interface IReplicaChannel
     /// <summary>Renews the lease, spreads the commit point and, if asked, makes everything applied so far durable.</summary>
     ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush);
 
+    /// <summary>The coordinator serves nothing any more and gives its lease up: who opens the replica next is told so, and need not wait for it. To be called only by a coordinator that had
+    /// finished opening the volume, after its last I/O ended. Ok, or why it was not taken note of, which does no harm.</summary>
+    ValueTask<ReplicaOutcome> ReleaseAsync(long epoch, Guid incarnation, long commitSeq);
+
     ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount);
 
     /// <summary>Reads blocks and checks them against their checksums; says of their contents only a digest. Replicas that have the same operations have the same digests.</summary>

@@ -54,7 +54,8 @@ public enum StoreOpening : byte
 /// the caller only asks.</param>
 /// <param name="Record">The volume's record, without its events: kept beside the replica's data, so that the volume is known from them should the metadata store be lost. Null when it is not to be changed.</param>
 /// <param name="IsNew">With Create: the volume is new too. Else what is created begins in the midst of a rebuild.</param>
-public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0, VolumeRecord? Record = null, bool IsNew = false)
+/// <param name="Opener">Names the process of the coordinator (<see cref="CoordinatorOptions.Process"/>); empty when it has no name.</param>
+public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0, VolumeRecord? Record = null, bool IsNew = false, string Opener = "")
 {
     public StoreOpening Opening => !Create ? StoreOpening.Existing : IsNew ? StoreOpening.CreateEmpty : StoreOpening.CreateRebuilding;
 }
@@ -63,7 +64,14 @@ public sealed record OpenRequest(long Epoch, bool Create, long StepNumber = 0, V
 /// <param name="Incarnation">This life of the replica; goes into all later requests.</param>
 /// <param name="Status">What the store has; null unless Ok.</param>
 /// <param name="Reason">For people, when Failed.</param>
-public sealed record OpenReply(ReplicaOutcome Outcome, Guid Incarnation, StoreStatus? Status, string Reason = "");
+/// <param name="Predecessor">Whose epoch was the replica's fence until this one, when that one opened it in this life; null when that is not known.</param>
+public sealed record OpenReply(ReplicaOutcome Outcome, Guid Incarnation, StoreStatus? Status, string Reason = "", Predecessor? Predecessor = null);
+
+/// <summary>The coordinator before the present one, as a replica remembers it.</summary>
+/// <param name="Epoch">Its epoch.</param>
+/// <param name="Opener">Its process; may be empty.</param>
+/// <param name="HasReleased">It said that it serves nothing any more.</param>
+public sealed record Predecessor(long Epoch, string Opener, bool HasReleased);
 
 /// <summary>Each Ok answer grants the caller a read lease of the agreed length, counted by the caller from when it sent the request (design section 4, Lease).</summary>
 /// <param name="Outcome">Ok, StaleEpoch, Restarted, SeqGap, NoSpace or Failed.</param>

@@ -26,7 +26,9 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
     private IReplicaStore? _store;
     private string? _failure;
     private bool _closed;
+    private bool _leaving;
     private readonly StepOrder _steps = new();
+    private readonly Tenures _tenures = new();
 
     public Guid Incarnation { get; } = incarnation;
 
@@ -45,14 +47,15 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         await _writeTurn.EnterAsync();
         try
         {
-            if (_closed) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, Obstacle);
+            if (_closed || _leaving) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, _leaving ? LeavingReason : Obstacle);
             _store ??= await openStore(request.Opening);
             if (_failure is not null) return new OpenReply(ReplicaOutcome.Failed, Incarnation, null, _failure);
             if (request.Epoch < _store.FenceEpoch && !Faults.SkipEpochCheck)
                 return new OpenReply(ReplicaOutcome.StaleEpoch, Incarnation, _store.Status);
+            var fence = _store.FenceEpoch;
             await _store.SetFenceAsync(request.Epoch);
             _steps.Open(request.Epoch, request.StepNumber);
-            return new OpenReply(ReplicaOutcome.Ok, Incarnation, _store.Status);
+            return new OpenReply(ReplicaOutcome.Ok, Incarnation, _store.Status, Predecessor: _tenures.Open(fence, request.Epoch, request.Opener));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -149,6 +152,15 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         return Reply(Check(epoch, incarnation));
     }
 
+    public ValueTask<ReplicaOutcome> ReleaseAsync(long epoch, Guid incarnation, long commitSeq)
+    {
+        var outcome = Check(epoch, incarnation);
+        if (outcome is not ReplicaOutcome.Ok) return ValueTask.FromResult(outcome);
+        _store!.SetCommit(Math.Min(commitSeq, _store.Last.Seq));
+        _tenures.Release(epoch);
+        return ValueTask.FromResult(outcome);
+    }
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount)
     {
@@ -220,13 +232,7 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         try
         {
             if (CheckStep(request.Epoch, request.Incarnation, request.Number) is { } answer) return answer;
-            await (request.Step switch
-            {
-                RebuildStep.Truncate => _store!.TruncateAsync(request.Seq),
-                RebuildStep.Begin => _store!.BeginRebuildAsync(request.From, request.Seq),
-                RebuildStep.End => _store!.EndRebuildAsync(),
-                _ => throw new ArgumentOutOfRangeException(nameof(request), request.Step, "Unknown rebuild step."),
-            });
+            await StoreSteps.CarryOutAsync(_store!, request);
             return _steps.Done(request.Epoch, request.Number, _store!.Status);
         }
         catch (StorageFullException e)
@@ -250,16 +256,7 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         {
             var number = request.Batch.FirstSeq;
             if (CheckStep(request.Epoch, request.Incarnation, number) is { } answer) return answer;
-            if (!repair) await _store!.CopyAsync(request.Batch.Operations);
-            else
-            {
-                for (var i = 0; i < request.Batch.Operations.Length; i++)
-                {
-                    var operation = request.Batch.Operations.Span[i];
-                    await _store!.RepairAsync(operation.Block, (int)operation.BlockCount, operation.Data, operation.Checksums);
-                }
-            }
-
+            await StoreSteps.CopyAsync(_store!, request.Batch.Operations, repair);
             return _steps.Done(request.Epoch, number, _store!.Status);
         }
         catch (StorageFullException e)
@@ -307,6 +304,9 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         }
     }
 
+    /// <summary>The process is about to end: nobody opens the replica any more, so that a coordinator that has let go of it does not take it back at once. Whoever has opened it is served on.</summary>
+    public void BeginLeaving() => _leaving = true;
+
     /// <summary>Closes the store cleanly. Later calls are refused.</summary>
     public async ValueTask CloseAsync()
     {
@@ -336,6 +336,9 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         _closed = true;
         if (_store is not null) await _store.DisposeAsync();
     }
+
+    /// <summary>What those say who are asked for a replica whose process is about to end.</summary>
+    public const string LeavingReason = "its node is shutting down";
 
     private string Obstacle => _failure ?? (_closed ? "it was shut down" : "");
 

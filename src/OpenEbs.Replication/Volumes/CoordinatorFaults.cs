@@ -20,6 +20,9 @@ internal sealed record CoordinatorFaults
     /// <summary>Opens without waiting out the predecessor's lease (breaks P3).</summary>
     public bool SkipLeaseWait { get; init; }
 
+    /// <summary>Gives its leases up before the reads under way have ended, and goes on serving for a while (breaks P3).</summary>
+    public bool ReleaseEarly { get; init; }
+
     /// <summary>Lets reads overlap writes in flight (breaks P3).</summary>
     public bool SkipReadWait { get; init; }
 

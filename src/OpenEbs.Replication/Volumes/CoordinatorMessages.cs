@@ -36,6 +36,9 @@ public enum CoordinatorState
     /// <summary>Fewer replicas in sync than minInSync, or one of them cannot be reached and may not leave the set: writes wait, reads are served where that is safe.</summary>
     Frozen,
 
+    /// <summary>Asked to end: what is under way ends, what comes waits.</summary>
+    Closing,
+
     /// <summary>Another coordinator opened the volume, or this one was closed: nothing is answered any more but Fenced.</summary>
     Fenced,
 

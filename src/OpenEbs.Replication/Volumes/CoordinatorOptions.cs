@@ -56,6 +56,19 @@ public sealed record CoordinatorOptions
     /// <summary>Where the coordinator runs, for people.</summary>
     public string Place { get; init; } = "";
 
+    /// <summary>Names the process of the coordinator as no other is ever named; empty when nobody is to ask after it.</summary>
+    public string Process { get; init; } = "";
+
+    /// <summary>Whether the process of that name has ended, and nothing of it runs any more. That it does not answer, or was declared dead, is not enough: reads that it still served under its
+    /// leases would be stale.</summary>
+    public Func<string, bool> HasEnded { get; init; } = static _ => false;
+
+    /// <summary>How long a coordinator that is asked to end waits for its I/O under way to end; and before that, serving on, for what was written to be on stable media.</summary>
+    public TimeSpan ClosePatience { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long it then waits, holding I/O, for the last flush, and for the replicas to take note that it has ended.</summary>
+    public TimeSpan HandOverPatience { get; init; } = TimeSpan.FromMilliseconds(150);
+
     /// <summary>Within which every block of every replica is read and checked; zero for never.</summary>
     public TimeSpan ScrubPeriod { get; init; } = TimeSpan.FromDays(7);
 

@@ -87,13 +87,30 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
 
         foreach (var link in context.Links)
         {
-            if (link.Standing != ReplicaStanding.InSync || link.Dropping || link.State != LinkState.Down || !MayLeave(link)) continue;
+            if (link.Standing != ReplicaStanding.InSync || link.Dropping || (link.State != LinkState.Down && !link.IsLeaving) || !MayLeave(link)) continue;
 
-            // Grace is for one that may answer again in a moment; a process that has ended takes longer than writes should wait.
-            if (Overdue(link.DownSince, options.FailureGrace) || link.Channel.Obstacle is not null) _ = DropAsync(link, link.Reason);
+            // Grace is for one that may answer again in a moment; a process that has ended, or is about to, takes longer than writes should wait.
+            if (Overdue(link.DownSince, options.FailureGrace) || link.Channel.Obstacle is not null || link.IsLeaving) _ = DropAsync(link, link.Reason);
         }
 
         bool Overdue(long since, TimeSpan limit) => since != 0 && now - since > context.Ticks(limit);
+    }
+
+    /// <summary>The process of a replica is about to end in order: lets go of it while it still answers, so that nothing has to wait for it. When the volume cannot do without it now, as soon as
+    /// it can.</summary>
+    /// <returns>Whether nothing rests on it any more.</returns>
+    public async Task<bool> LetGoAsync(ReplicaLink link)
+    {
+        link.LeavingIncarnation = link.Incarnation;
+        if (link is { Standing: not ReplicaStanding.InSync, JoinUnsettled: false })
+        {
+            link.GoDown(ReplicaSession.LeavingReason);
+            return true;
+        }
+
+        link.Reason = ReplicaSession.LeavingReason;
+        if (!link.Dropping && MayLeave(link)) await DropAsync(link, link.Reason);
+        return link.Standing != ReplicaStanding.InSync;
     }
 
     private async Task AskUsageAsync(ReplicaLink link)
@@ -101,7 +118,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
         var incarnation = link.Incarnation;
         try
         {
-            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: false, Record: context.Keeper.ForReplicas));
+            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: false, Record: context.Keeper.ForReplicas, Opener: context.Options.Process));
             if (incarnation != link.Incarnation) return;
             if (reply.Status is { } status && reply.Incarnation == incarnation) link.UsedBytes = status.UsedBytes;
             else link.Learn(reply.Outcome == ReplicaOutcome.Ok ? ReplicaOutcome.Restarted : reply.Outcome);
@@ -113,7 +130,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
     }
 
     /// <summary>While too few others are live, the record stays as it is and I/O waits: whichever replica returns first has everything acknowledged.</summary>
-    private bool MayLeave(ReplicaLink link) => (link.State == LinkState.Down && context.CanDoWithout(link)) || context.Slow.IsTooSlow(link);
+    private bool MayLeave(ReplicaLink link) => ((link.State == LinkState.Down || link.IsLeaving) && context.CanDoWithout(link)) || context.Slow.IsTooSlow(link);
 
     /// <summary>Takes a replica that cannot be reached, or is too slow, out of the in-sync set: in the record first, then for acknowledgements (promise P1).</summary>
     private async Task DropAsync(ReplicaLink link, string reason)

@@ -7,6 +7,16 @@ internal sealed class IoGate(VolumeContext context)
 
     public bool IsIdle => _waiters.Count == 0;
 
+    /// <summary>Commands that were let in and have not ended; whole blocks that are written count only until they have their place in the order.</summary>
+    public int InsideCount { get; private set; }
+
+    /// <summary>Counts a command until the answer is disposed.</summary>
+    public Passage Enter()
+    {
+        InsideCount++;
+        return new Passage(this);
+    }
+
     /// <summary>Ok once the volume serves, TimedOut at the deadline, else why it never will.</summary>
     public async ValueTask<VolumeIoStatus> WaitAsync(IoDeadline deadline)
     {
@@ -39,6 +49,12 @@ internal sealed class IoGate(VolumeContext context)
 
             node = next;
         }
+    }
+
+    /// <summary>One command that was let in.</summary>
+    internal readonly struct Passage(IoGate gate) : IDisposable
+    {
+        public void Dispose() => gate.InsideCount--;
     }
 
     private sealed class Waiter(IoDeadline deadline)

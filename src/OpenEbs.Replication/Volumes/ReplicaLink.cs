@@ -66,6 +66,11 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
     public Guid Incarnation { get; set; }
 
+    /// <summary>The life of the replica that is said to end soon.</summary>
+    public Guid LeavingIncarnation { get; set; }
+
+    public bool IsLeaving => Incarnation != Guid.Empty && LeavingIncarnation == Incarnation;
+
     /// <summary>The next operation to send.</summary>
     public long NextSeq { get; private set; }
 

@@ -53,6 +53,17 @@ public sealed partial class ReplicaMembership
         return added.Id;
     }
 
+    /// <summary>A replica's process is about to end in order: see <see cref="InSyncSet.LetGoAsync"/>.</summary>
+    /// <param name="replicaId">The replica.</param>
+    /// <param name="incarnation">The life that is about to end: of a later one a late message says nothing.</param>
+    /// <returns>Whether the process may end without anybody waiting for it.</returns>
+    /// <exception cref="InvalidOperationException">The volume is not open yet or no longer.</exception>
+    public async ValueTask<bool> LetGoAsync(string replicaId, Guid incarnation)
+    {
+        EnsureOpen();
+        return _context.Links.FirstOrDefault(l => l.Entry.Id == replicaId) is not { } link || link.Incarnation != incarnation || await _inSync.LetGoAsync(link);
+    }
+
     /// <summary>Removes a replica; what it has is no longer needed. The record keeps it in <see cref="VolumeRecord.Leaving"/> until its files are taken care of.</summary>
     /// <param name="replicaId">The replica.</param>
     /// <param name="cause">Why, for people.</param>

@@ -66,7 +66,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
                 }
 
                 if (link.State == LinkState.Live && link.Standing == ReplicaStanding.InSync) break;
-                await context.Delay(retryAfter ?? delay);
+                await (retryAfter is { } wait ? BackOffAsync(wait) : context.Delay(delay));
                 delay = delay * 2 < context.Options.RejoinDelay ? delay * 2 : context.Options.RejoinDelay;
             }
         }
@@ -79,11 +79,43 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         }
     }
 
+    /// <summary>Waits before a rebuild is tried again. That its process ended and began anew meanwhile is news: what failed before need not fail again, and is tried at once. (A replica that begins
+    /// anew by itself, since its store failed, is no news.)</summary>
+    private async Task BackOffAsync(TimeSpan wait)
+    {
+        var (until, failed, wasAway) = (context.Now + context.Ticks(wait), link.Incarnation, false);
+        while (context.Now < until && !link.IsRetired)
+        {
+            await context.Delay(wait < context.Options.RejoinDelay ? wait : context.Options.RejoinDelay);
+            var incarnation = await FindIncarnationAsync();
+            wasAway |= incarnation is null;
+            if (!wasAway || incarnation is null || incarnation == failed) continue;
+            link.Rebuild?.BeginAnew();
+            return;
+        }
+    }
+
+    /// <summary>The life that the replica is in; null when it does not answer.</summary>
+    private async Task<Guid?> FindIncarnationAsync()
+    {
+        if (link.Channel.Obstacle is not null) return null;
+        try
+        {
+            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: false, Opener: context.Options.Process));
+            if (reply.Outcome == ReplicaOutcome.StaleEpoch) link.Learn(reply.Outcome);
+            return reply.Incarnation;
+        }
+        catch (Exception) when (!context.IsStopped)
+        {
+            return null;
+        }
+    }
+
     /// <summary>True when operations flow to the replica and nothing older is missing on it.</summary>
     private async Task<bool> BringLevelAsync()
     {
         // Only a replica that the record never listed as created may start empty: an absent one that was created is lost and must be rebuilt knowingly.
-        var opened = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: context.Keeper.Record!.Find(link.Entry.Id) is not { Created: true } || link.Standing != ReplicaStanding.InSync, link.NextStepNumber(), context.Keeper.ForReplicas));
+        var opened = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: context.Keeper.Record!.Find(link.Entry.Id) is not { Created: true } || link.Standing != ReplicaStanding.InSync, link.NextStepNumber(), context.Keeper.ForReplicas, Opener: context.Options.Process));
         if (opened.Outcome == ReplicaOutcome.StaleEpoch)
         {
             owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");

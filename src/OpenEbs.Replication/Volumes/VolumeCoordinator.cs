@@ -12,8 +12,9 @@ namespace OpenEbs.Replication.Volumes;
 /// of a volume for a while; what keeps them apart is the epoch, which each raises in the volume's record and in every replica before it serves.
 /// </summary>
 /// <remarks>
-/// States: Opening -> Serving or Frozen -> Fenced or Gone; Serving and Frozen alternate as replicas come and go. I/O given in Opening waits, and so do writes in Frozen; for how long, and
-/// what becomes of them then, the volume's policy says (<see cref="VolumeFreeze"/>). Not thread-safe: all calls and continuations run in one scheduling context (a grain activation, or the simulation).
+/// States: Opening -> Serving or Frozen -> Fenced or Gone; Serving and Frozen alternate as replicas come and go; Closing comes before Fenced when it was asked to end while it served. I/O given
+/// in Opening or Closing waits, and so do writes in Frozen; for how long, and what becomes of them then, the volume's policy says (<see cref="VolumeFreeze"/>). Not thread-safe: all calls and
+/// continuations run in one scheduling context (a grain activation, or the simulation).
 /// </remarks>
 public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
 {
@@ -29,6 +30,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     private readonly VolumeLeases _leases;
     private readonly VolumeFreeze _freeze;
     private readonly IoGate _gate;
+    private readonly VolumeHandOver _handOver;
     private VolumeOpening? _opening;
     private bool _watching;
     private bool _opened;
@@ -62,6 +64,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _writes = new VolumeWrites(_context, _reads, _order, Watch);
         _inSync = new InSyncSet(_context, _reads, this);
         _scrub = new VolumeScrub(_context, _reads, this);
+        _handOver = new VolumeHandOver(_context, _order, _gate);
         Members = new ReplicaMembership(_context, _inSync, this, connect, () => _opened && !_context.IsStopped);
     }
 
@@ -93,6 +96,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline, isRead: true) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
         if (!_context.IsInside(offsetBytes, lengthBytes)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+        using var passage = _gate.Enter();
         var (block, count) = VolumeBlocks.Covering(offsetBytes, lengthBytes);
         var range = _context.Ranges.Enter(block, count, _context.Faults.SkipReadWait ? RangeUse.Write : RangeUse.Read);
         Watch();
@@ -123,6 +127,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
+        using var passage = _gate.Enter();
         var askedAt = _context.Now;
         var status = _freeze.Refusal != VolumeIoStatus.Ok && _context.CommitSeq < _context.Log.LastSeq ? VolumeIoStatus.TimedOut : await _order.FlushAsync(deadline);
 
@@ -137,6 +142,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
         if (_freeze.Refusal != VolumeIoStatus.Ok) return new VolumeIoResult(_freeze.Refusal);
         if (ranges.Any(range => !_context.IsInside(range.OffsetBytes, range.LengthBytes))) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+        using var passage = _gate.Enter();
         return await _writes.ZeroAsync(ranges, forceUnitAccess, deadline);
     }
 
@@ -149,6 +155,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
             if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
             if (_freeze.Refusal != VolumeIoStatus.Ok) return new VolumeIoResult(_freeze.Refusal);
             if (!_context.IsInside(offsetBytes, lengthBytes / 2)) return new VolumeIoResult(VolumeIoStatus.OutOfRange);
+            using var passage = _gate.Enter();
             return await _writes.CompareAndWriteAsync(offsetBytes, compareThenWrite.Memory[..lengthBytes], forceUnitAccess, deadline);
         }
     }
@@ -158,6 +165,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     {
         var deadline = Deadline();
         if (State != CoordinatorState.Serving && await PassGateAsync(deadline, isRead: true) != VolumeIoStatus.Ok) return [];
+        using var passage = _gate.Enter();
         return await _reads.ListAllocatedAsync(offsetBytes, maxRanges, deadline);
     }
 
@@ -189,16 +197,22 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         return new CoordinatorSnapshot(State == CoordinatorState.Serving && _freeze.IsFrozen ? CoordinatorState.Frozen : State, StateReason(), record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
     }
 
-    /// <summary>Makes everything durable if it can soon, then stops: I/O still waiting ends as Fenced.</summary>
+    /// <summary>Ends in order: makes everything durable while it serves on, then holds what comes, lets what is under way end, and gives its leases up at the replicas, so that the next
+    /// coordinator opens at once. Where that takes too long it ends all the same; I/O that then still waits ends as Fenced.</summary>
     public async ValueTask CloseAsync()
     {
         if (State == CoordinatorState.Serving)
         {
-            State = CoordinatorState.Opening;
-            await Task.WhenAny(_order.FlushAsync(IoDeadline.Within(_context.Now, _context.Ticks(_context.Options.FlushTimeout))).AsTask(), Task.Delay(_context.Options.FlushTimeout, _context.Time, CancellationToken.None));
+            await _handOver.PrepareAsync();
+            if (State == CoordinatorState.Serving) State = CoordinatorState.Closing;
         }
 
+        var heldSince = _context.Now;
+        if (State == CoordinatorState.Closing) await _handOver.DrainAsync();
+        if (_context.IsStopped) return;
+        LogClosed(_context.Time.GetElapsedTime(heldSince).TotalMilliseconds, _gate.InsideCount);
         End(CoordinatorState.Fenced);
+        if (_opened) await _handOver.ReleaseAsync();
     }
 
     public ValueTask DisposeAsync()
@@ -220,7 +234,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         if (_context.IsStopped) return;
         LogDown(link.Entry.Id, link.Reason);
         _ = _inSync.RejoinAsync(link);
-        if (link.Channel.Obstacle is not null) _inSync.Watch(_opened);
+        if (link.Channel.Obstacle is not null || link.IsLeaving) _inSync.Watch(_opened);
         Watch();
     }
 
@@ -318,6 +332,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         if (State != CoordinatorState.Serving) refused = await PassGateAsync(deadline);
         if (refused == VolumeIoStatus.Ok) refused = _freeze.Refusal;
         if (refused == VolumeIoStatus.Ok && !_context.IsInside(offsetBytes, lengthBytes)) refused = VolumeIoStatus.OutOfRange;
+        using var passage = _gate.Enter();
         if (refused == VolumeIoStatus.Ok) return await _writes.WriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, deadline);
         data.Dispose();
         return new VolumeIoResult(refused);
@@ -378,16 +393,4 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     }
 
     private IoDeadline Deadline() => IoDeadline.OfUser(_context.Now);
-
-    [LoggerMessage(2401, LogLevel.Information, "Volume {Volume} is open at epoch {Epoch}, its log ends at seq {Seq}")]
-    private partial void LogOpened(string volume, long epoch, long seq);
-
-    [LoggerMessage(2402, LogLevel.Information, "This coordinator ends: {Reason}")]
-    private partial void LogFenced(string reason);
-
-    [LoggerMessage(2403, LogLevel.Warning, "Replica {Replica} went down: {Reason}")]
-    private partial void LogDown(string replica, string reason);
-
-    [LoggerMessage(2405, LogLevel.Error, "The volume could not be opened")]
-    private partial void LogOpenFailed(Exception exception);
 }

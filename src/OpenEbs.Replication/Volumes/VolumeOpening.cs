@@ -69,12 +69,17 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
                 // leases of the others; those were granted before they were fenced.
                 var fenced = responders.Max(c => c.FencedAt);
                 var wait = (long)(context.Ticks(options.LeaseDuration) * (1 + (2 * options.ClockDrift)));
-                if (context.Now - fenced >= wait || context.Faults.SkipLeaseWait) return responders;
+                if (context.Now - fenced >= wait || context.Faults.SkipLeaseWait || responders.Any(IsAfterTheEnd)) return responders;
             }
 
             await context.Delay(Poll);
         }
     }
+
+    /// <summary>Whether, as this replica knows, nobody serves under leases any more. Its last coordinator said so, or its process has ended after it had finished opening (an operation of its epoch
+    /// shows that). Any that opened the volume in between and finished would have fenced this replica too, or taken it out of the in-sync set; and those before had ended when it finished.</summary>
+    private bool IsAfterTheEnd(Candidate candidate) => candidate.Predecessor is { } before
+        && (before.HasReleased || (before.Opener.Length > 0 && candidate.Status!.Last.Epoch == before.Epoch && context.Options.HasEnded(before.Opener)));
 
     private async Task FenceAsync(Candidate candidate)
     {
@@ -101,7 +106,7 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         var link = candidate.Link;
         try
         {
-            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created, link.NextStepNumber(), context.Keeper.ForReplicas, IsNew: true));
+            var reply = await link.Channel.OpenAsync(new OpenRequest(context.Epoch, Create: !link.Entry.Created, link.NextStepNumber(), context.Keeper.ForReplicas, IsNew: true, context.Options.Process));
             if (reply.Outcome == ReplicaOutcome.StaleEpoch) owner.OnFenced($"replica {link.Entry.Id} has seen a higher epoch");
             else if (reply.Outcome != ReplicaOutcome.Ok || reply.Status is null)
             {
@@ -114,6 +119,7 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
                 link.Incarnation = reply.Incarnation;
                 link.UsedBytes = reply.Status.UsedBytes;
                 candidate.FencedAt = context.Now;
+                candidate.Predecessor = reply.Predecessor;
                 candidate.Answer = reply.Status;
                 if (reply.Status.IsDamaged) Fail(candidate, "its store is damaged");
                 else candidate.Status = reply.Status;
@@ -244,6 +250,8 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         public bool IsLost { get; set; }
 
         public long FencedAt { get; set; }
+
+        public Predecessor? Predecessor { get; set; }
 
         public bool IsFencing { get; set; }
 

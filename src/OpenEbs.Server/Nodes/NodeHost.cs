@@ -150,6 +150,9 @@ internal static class NodeHost
 
             // A node that stops offers its grains to its peers, and tells at length of each that stops as well; they open again where they are called.
             builder.Logging.AddFilter("Orleans.Runtime.ActivationMigrationManager", LogLevel.None);
+
+            // The same told by the peer: it refuses volumes when it stops as well. Whoever asked for a grain that could not be activated learns of it by the call's failure.
+            builder.Logging.AddFilter("Orleans.Grain", LogLevel.None);
         }
 
         builder.Logging.AddSimpleConsole(console =>

@@ -19,6 +19,8 @@ public static class AllBreakages
         new() { Name = "skip-lease", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLease = true } },
         new() { Name = "believe-record", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { BelieveRecordForever = true } },
         new() { Name = "skip-lease-wait", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLeaseWait = true } },
+        new() { Name = "release-early", Favours = [FaultKind.OrderlyStop], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { ReleaseEarly = true } },
+        new() { Name = "take-all-for-ended", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], TakesAllForEnded = true },
         new() { Name = "skip-read-wait", Favours = [FaultKind.SplitBrain, FaultKind.KillHostProcesses, FaultKind.PauseReplica], Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic], CoordinatorFaults = new CoordinatorFaults { SkipReadWait = true } },
         new() { Name = "shortest-source", Breaks = [Promise.AcknowledgedIsReplicated, Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { ShortestSource = true } },
         new() { Name = "skip-levelling", Favours = [FaultKind.CongestedReplica, FaultKind.SecondCoordinator], Breaks = [Promise.ReadsSeeLastWrite, Promise.WritesAreAtomic, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { SkipLevelling = true } },

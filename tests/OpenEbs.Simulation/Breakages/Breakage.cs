@@ -31,6 +31,9 @@ public sealed record Breakage
     /// <summary>Faults under which it shows soon; empty for whatever the seed draws.</summary>
     public IReadOnlyList<FaultKind> Favours { get; init; } = [];
 
+    /// <summary>Every process counts as one that has ended.</summary>
+    internal bool TakesAllForEnded { get; init; }
+
     /// <summary>The gateway writes in two halves.</summary>
     internal bool SplitsWrites { get; init; }
 }

@@ -65,7 +65,8 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
         foreach (var replica in world.Replicas)
         {
             replica.Disk.Slowness = TimeSpan.Zero;
-            replica.Start();
+            if (replica.IsLeaving) replica.Close();
+            else replica.Start();
         }
 
         RecoverMedia();
@@ -168,6 +169,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
             case FaultKind.AddReplica: return AddReplica(host);
             case FaultKind.RemoveReplica: return RemoveReplica(replica);
             case FaultKind.MediaDamage: return Damage(replica);
+            case FaultKind.OrderlyStop: return new OrderlyStop(world, gateways, random, Cut, Later).TryBegin(host, length);
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown fault.");
         }

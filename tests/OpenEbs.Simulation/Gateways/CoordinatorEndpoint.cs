@@ -29,6 +29,8 @@ internal sealed class CoordinatorEndpoint(VolumeCoordinator coordinator) : IVolu
 
     public ValueTask ForgetReplicaAsync(string replicaId) => coordinator.Members.ForgetAsync([replicaId]);
 
+    public ValueTask<bool> LetGoAsync(string replicaId, Guid incarnation) => coordinator.Members.LetGoAsync(replicaId, incarnation);
+
     public ValueTask CloseAsync() => coordinator.CloseAsync();
 
     public string Describe()

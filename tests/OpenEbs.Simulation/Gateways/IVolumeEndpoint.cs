@@ -26,6 +26,8 @@ public interface IVolumeEndpoint
 
     ValueTask ForgetReplicaAsync(string replicaId);
 
+    ValueTask<bool> LetGoAsync(string replicaId, Guid incarnation);
+
     ValueTask CloseAsync();
 
     /// <summary>One line for the trace.</summary>

@@ -12,6 +12,7 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
 {
     private ReplicaSession? _session;
     private SimulatedProcess? _closing;
+    private SimulatedProcess? _leaving;
     private IReplicaChannel? _channel;
     private ObservedStore? _store;
 
@@ -75,6 +76,9 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
         });
     }
 
+    /// <summary>It has said that its process is about to end, which has not begun to close yet.</summary>
+    public bool IsLeaving => IsRunning && _leaving == Process && !IsClosing;
+
     /// <summary>A planned shutdown is under way.</summary>
     public bool IsClosing => _closing is { IsDead: false };
 
@@ -100,6 +104,22 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
     {
         IsDeleted = true;
         Kill();
+    }
+
+    /// <summary>Its process is about to end in order: nobody may open it any more, and the coordinator is asked to let go of it, by a message that may be lost, late or repeated.</summary>
+    /// <param name="coordinator">Whom it asks.</param>
+    /// <param name="whenAnswered">Called when the coordinator has answered: at most once for each time that the message arrives.</param>
+    public void Leave(Activation? coordinator, Action whenAnswered)
+    {
+        if (Process is not { IsDead: false } process || _session is not { } session) return;
+        _leaving = process;
+        process.Post(session.BeginLeaving);
+        if (coordinator is null) return;
+        world.Network.Send(host.Number, coordinator.Host.Number, reliable: false, () => coordinator.ChangeReplicas(async volume =>
+        {
+            await volume.LetGoAsync(id, session.Incarnation);
+            world.Network.Send(coordinator.Host.Number, host.Number, reliable: false, whenAnswered);
+        }));
     }
 
     /// <summary>Stops the process as a planned shutdown does.</summary>

@@ -21,6 +21,8 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
     public ValueTask<AppendReply> FlushAsync(long epoch, Guid incarnation, long commitSeq, bool flush) =>
         CallAsync("Flush", session => session.FlushAsync(epoch, incarnation, commitSeq, flush));
 
+    public ValueTask<ReplicaOutcome> ReleaseAsync(long epoch, Guid incarnation, long commitSeq) => CallAsync("Release", session => session.ReleaseAsync(epoch, incarnation, commitSeq));
+
     public async ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount)
     {
         var (reply, bytes) = await CallAsync("Read", async session =>
