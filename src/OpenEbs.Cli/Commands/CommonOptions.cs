@@ -107,6 +107,14 @@ internal static class CommonOptions
         return default;
     }
 
+    public static Locality ParseLocality(ArgumentResult result)
+    {
+        var text = result.Tokens[0].Value;
+        if (Enum.TryParse<Locality>(text, ignoreCase: true, out var parsed) && !int.TryParse(text, out _)) return parsed;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give none or preferred (a replica on the node through whose gateway the volume is used).");
+        return default;
+    }
+
     private static Uri? ParseServer(string text, Action<string> addError)
     {
         var url = text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}";

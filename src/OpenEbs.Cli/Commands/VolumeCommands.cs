@@ -54,8 +54,15 @@ internal static class VolumeCommands
         var node = AntiAffinityOption("--node-anti-affinity", "node");
         var zone = AntiAffinityOption("--zone-anti-affinity", "zone");
         var selector = new Option<string>("--selector") { Description = "Labels that its pools must have, such as disk=ssd,tier=1", HelpName = "LABELS", DefaultValueFactory = _ => "" };
+        var locality = new Option<Locality>("--locality")
+        {
+            Description = "preferred: a replica is on the node through whose gateway the volume is used, if that is possible, and moves after it; none: wherever they are [default: none]",
+            HelpName = "none|preferred",
+            CustomParser = CommonOptions.ParseLocality,
+        };
+        var gatewayNode = new Option<string>("--gateway-node") { Description = "With --locality preferred: the node through which it will be used, for the first placement", HelpName = "NODE", DefaultValueFactory = _ => "" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only show where its replicas would be, and why" };
-        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, onTimeout, blockSize, node, zone, selector, dryRun };
+        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, onTimeout, blockSize, node, zone, selector, locality, gatewayNode, dryRun };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var api = CommonOptions.Connect(parsed);
@@ -72,6 +79,8 @@ internal static class VolumeCommands
                 NodeAntiAffinity = parsed.GetValue(node),
                 ZoneAntiAffinity = parsed.GetValue(zone),
                 Selector = parsed.GetValue(selector)!,
+                Locality = parsed.GetValue(locality),
+                GatewayNode = parsed.GetValue(gatewayNode)!,
             };
             if (parsed.GetValue(dryRun))
             {

@@ -38,7 +38,7 @@ internal static class VolumeDescription
         if (ShortOfSpace(volume, pools) is { Length: > 0 } tight) Add("Space", new Text(tight));
         Add("Size", new Text($"{ByteSize.Format(volume.SizeBytes)} ({volume.SizeBytes} bytes, blocks of {volume.BlockLength})"));
         Add("Replicas", new Text($"{InSync(volume)} in sync, serves with {volume.MinInSync}"));
-        Add("Placement", new Text($"apart by node: {volume.NodeAntiAffinity.ToString().ToLowerInvariant()}, by zone: {volume.ZoneAntiAffinity.ToString().ToLowerInvariant()}{(volume.Selector.Length > 0 ? $", on pools with {volume.Selector}" : "")}"));
+        Add("Placement", new Text($"apart by node: {volume.NodeAntiAffinity.ToString().ToLowerInvariant()}, by zone: {volume.ZoneAntiAffinity.ToString().ToLowerInvariant()}{(volume.Selector.Length > 0 ? $", on pools with {volume.Selector}" : "")}{(volume.Locality == Locality.Preferred ? ", one beside its gateway" : "")}"));
         Add("Write cache", new Text(volume.WriteCache ? "on" : "off"));
         Add("I/O timeout", new Text($"{Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))}, then {Outcome(volume.OnTimeout)}"));
         if (volume.RebuildLimitBytesPerSecond is { } limit) Add("Rebuild limit", new Text(ByteRate.Format(limit)));

@@ -248,11 +248,12 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         static VolumeSpec Normalize(VolumeSpec spec) => spec with { MinInSync = spec.EffectiveMinInSync, Placement = spec.EffectivePlacement };
         static string Text(VolumeSpec spec) =>
             $"{spec.SizeBytes} bytes in {spec.Replicas} replicas (block length {spec.BlockLength}, write cache {(spec.WriteCache ? "on" : "off")}, min-in-sync {spec.MinInSync}, io-timeout {spec.IoTimeout}, on-timeout {spec.OnTimeout}, "
-            + $"node anti-affinity {spec.EffectivePlacement.Node}, zone anti-affinity {spec.EffectivePlacement.Zone}, selector '{spec.EffectivePlacement.Selector}')";
+            + $"node anti-affinity {spec.EffectivePlacement.Node}, zone anti-affinity {spec.EffectivePlacement.Zone}, selector '{spec.EffectivePlacement.Selector}', "
+            + $"locality {spec.EffectivePlacement.Locality}{(spec.EffectivePlacement.GatewayNode is { Length: > 0 } node ? $" at node {node}" : "")})";
     }
 
     private PlacementRequest RequestOf(string name, VolumeSpec spec) =>
-        new() { Volume = name, SizeBytes = spec.SizeBytes, Policy = spec.EffectivePlacement, MaxOverprovisioning = _options.MaxOverprovisioning };
+        new() { Volume = name, SizeBytes = spec.SizeBytes, Policy = spec.EffectivePlacement, MaxOverprovisioning = _options.MaxOverprovisioning, Gateway = spec.EffectivePlacement.GatewayNode };
 
     private async Task RegisterAsync(string name, VolumeSpec spec, IReadOnlyList<PoolView> pools)
     {

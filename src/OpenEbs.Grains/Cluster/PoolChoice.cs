@@ -25,6 +25,9 @@ internal sealed record PlacementRequest
     /// <summary>Pools that have files of a replica that was removed from the volume.</summary>
     public IReadOnlyCollection<string> Leaving { get; init; } = [];
 
+    /// <summary>The node beside whose gateway a replica is wanted; empty for none.</summary>
+    public string Gateway { get; init; } = "";
+
     /// <summary>The request after a pool was chosen.</summary>
     public PlacementRequest With(string pool) => this with { Holding = [.. Holding, pool], Staying = [.. Staying, pool] };
 }
@@ -48,6 +51,9 @@ internal static class PoolChoice
 
     /// <summary>For each replica in the same zone, and on the same node: more than all else together.</summary>
     private const int ApartPoints = -1000;
+
+    /// <summary>For the first replica beside the gateway: more than all else but being apart.</summary>
+    private const int LocalPoints = 500;
     private const int FreePoints = 100;
     private const int PlacedPoints = -50;
     private const int MaxReplicaPoints = 40;
@@ -174,7 +180,8 @@ internal static class PoolChoice
             (int)(PlacedPoints * Math.Clamp(placed, 0, 1)),
             -Math.Min(MaxReplicaPoints, pool.Replicas),
             ApartPoints * surroundings.CountOnNode(pool),
-            ApartPoints * surroundings.CountInZone(pool));
+            ApartPoints * surroundings.CountInZone(pool),
+            pool.Node == surroundings.Request.Gateway && surroundings.CountOnNode(pool) == 0 ? LocalPoints : 0);
     }
 
     private static IEnumerable<ScorePartView> PartsOf(PlacementSurroundings surroundings, PoolView pool)
@@ -184,6 +191,7 @@ internal static class PoolChoice
         yield return new ScorePartView("placed", score.Placed, $"volumes of {Text(pool.PlacedBytes)} are placed on it");
         yield return new ScorePartView("replicas", score.Replicas, $"it has {pool.Replicas} replicas");
         if (score.Node != 0) yield return new ScorePartView("node", score.Node, $"its node {pool.Node} has {surroundings.CountOnNode(pool)} of the volume");
+        if (score.Local != 0) yield return new ScorePartView("local", score.Local, $"the volume is used through its node {pool.Node}");
         if (score.Zone != 0) yield return new ScorePartView("zone", score.Zone, $"its zone {ZoneOf(pool)} has {surroundings.CountInZone(pool)} of the volume");
     }
 
@@ -196,8 +204,9 @@ internal static class PoolChoice
     /// <param name="Replicas">For how many replicas it has.</param>
     /// <param name="Node">For the volume's replicas on its node.</param>
     /// <param name="Zone">For those in its zone.</param>
-    private readonly record struct PoolScore(int Free, int Placed, int Replicas, int Node, int Zone)
+    /// <param name="Local">For being the first beside the gateway.</param>
+    private readonly record struct PoolScore(int Free, int Placed, int Replicas, int Node, int Zone, int Local)
     {
-        public int Total => Free + Placed + Replicas + Node + Zone;
+        public int Total => Free + Placed + Replicas + Node + Zone + Local;
     }
 }

@@ -38,7 +38,12 @@ internal static class ReplicaPlan
 {
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(10);
 
-    public static ReplicaStep Next(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) => Next(record, PoolMap.Of(pools), rules, now);
+    /// <param name="record">The volume's record.</param>
+    /// <param name="pools">All pools.</param>
+    /// <param name="rules">The cluster's rules.</param>
+    /// <param name="now">Present time.</param>
+    /// <param name="gateway">The node through which the volume has been used for long, if a replica is wanted there; else empty.</param>
+    public static ReplicaStep Next(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now, string gateway = "") => Next(record, PoolMap.Of(pools), rules, now, gateway);
 
     /// <summary>The nodes between which a replica of the volume is being moved; empty when none is.</summary>
     public static IReadOnlyCollection<string> ListMoving(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) => ListMoving(record, PoolMap.Of(pools), rules, now);
@@ -49,13 +54,13 @@ internal static class ReplicaPlan
     /// <summary>What one more replica of the volume needs. It keeps apart from those that are to stay; in the place of one that is lost or leaves another may come.</summary>
     public static PlacementRequest RequestOf(VolumeRecord record, IReadOnlyList<PoolView> pools, PlanRules rules, DateTimeOffset now) => RequestOf(record, PoolMap.Of(pools), rules, now);
 
-    private static ReplicaStep Next(VolumeRecord record, PoolMap pools, PlanRules rules, DateTimeOffset now)
+    private static ReplicaStep Next(VolumeRecord record, PoolMap pools, PlanRules rules, DateTimeOffset now, string gateway)
     {
         var wanted = record.EffectiveReplicas;
         var leaving = record.Replicas.Where(entry => entry.Standing == ReplicaStanding.InSync && IsDraining(entry, pools)).ToList();
         if (record.Replicas.Count > wanted && record.InSyncCount - leaving.Count >= wanted)
         {
-            var surplus = Surplus(record, pools);
+            var surplus = Surplus(record, pools, gateway);
             return new ReplicaStep(ReplicaStepKind.Remove, surplus.Id, ReasonToRemove(surplus, leaving, wanted));
         }
 
@@ -70,6 +75,8 @@ internal static class ReplicaPlan
             var reason = lost.Count == 0 ? $"{wanted} are wanted" : string.Join(", ", lost.Select(entry => $"replica {entry.Id} on pool {entry.Pool} is lost"));
             return Placing(new ReplicaStep(ReplicaStepKind.Add, Reason: reason), RequestOf(record, pools, rules, now), pools);
         }
+
+        if (leaving.Count == 0 && present == wanted && record.InSyncCount == wanted && gateway.Length > 0) return MoveBeside(gateway, record, pools, rules, now);
 
         // One after the other, and not while the volume is being repaired anyway.
         if (leaving.Count == 0 || present > wanted || record.Replicas.Any(entry => entry.Standing == ReplicaStanding.Rebuilding && !lost.Contains(entry))) return default;
@@ -104,6 +111,19 @@ internal static class ReplicaPlan
         };
     }
 
+    /// <summary>One more on the gateway's node, if that is possible: then the one that is missed least is too much. Nothing when it has one, or can have none.</summary>
+    private static ReplicaStep MoveBeside(string gateway, VolumeRecord record, PoolMap pools, PlanRules rules, DateTimeOffset now)
+    {
+        if (record.Replicas.Any(entry => NodeOf(entry, pools) == gateway)) return default;
+
+        // The place of the one that goes may be the one that another zone or node needs.
+        var source = Surplus(record, pools, gateway);
+        var request = RequestOf(record, pools, rules, now);
+        request = request with { Staying = [.. request.Staying.Where(pool => pool != source.Pool)] };
+        var local = PoolChoice.Rank(request, pools).FirstOrDefault(candidate => candidate.IsPossible && candidate.Pool.Node == gateway);
+        return local is null ? default : new ReplicaStep(ReplicaStepKind.Move, local.Pool.Id, $"the volume is used through node {gateway}, which has no replica of it", source.Pool);
+    }
+
     private static ReplicaStep Placing(ReplicaStep step, PlacementRequest request, PoolMap pools) =>
         PoolChoice.Next(request, pools) is { } pool ? step with { Subject = pool.Id } : step with { Obstacle = PoolChoice.ListRefusals(request, pools) };
 
@@ -120,13 +140,14 @@ internal static class ReplicaPlan
     }
 
     /// <summary>The replica that is missed least: one that is not in sync, the longest so first; else one on a pool that drains; else one whose node has another, or whose zone has; else the one on the fullest pool.</summary>
-    private static ReplicaEntry Surplus(VolumeRecord record, PoolMap pools)
+    private static ReplicaEntry Surplus(VolumeRecord record, PoolMap pools, string gateway)
     {
         return record.Replicas
             .OrderBy(entry => entry.Standing == ReplicaStanding.InSync)
             .ThenByDescending(entry => IsDraining(entry, pools))
             .ThenBy(entry => pools.Find(entry.Pool) is { Online: true })
             .ThenBy(entry => entry.OutSince ?? DateTimeOffset.MaxValue)
+            .ThenBy(entry => gateway.Length > 0 && NodeOf(entry, pools) == gateway)
             .ThenByDescending(entry => record.Replicas.Count(other => NodeOf(other, pools) == NodeOf(entry, pools)))
             .ThenByDescending(entry => ZoneOf(entry, pools) is { Length: > 0 } zone ? record.Replicas.Count(other => ZoneOf(other, pools) == zone) : 0)
             .ThenBy(entry => pools.Find(entry.Pool)?.FreeBytes ?? 0)

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using OpenEbs.Grains.Volumes;
 using OpenEbs.Replication.Volumes;
+using OpenEbs.Volumes;
 
 namespace OpenEbs.Grains.Cluster;
 
@@ -17,6 +18,7 @@ internal sealed partial class ReplicaScheduler(
     TimeProvider time,
     ILogger logger)
 {
+    private readonly SettledGateways _gateways = new(rules.ReplacementDelay);
     private bool _knowsMoves;
 
     /// <summary>Takes at most one step; the next round takes the next.</summary>
@@ -28,7 +30,8 @@ internal sealed partial class ReplicaScheduler(
         budget.Note(name, ReplicaPlan.ListMoving(record, pools, rules, now));
         var volume = grains.GetGrain<IVolumeControl>(name);
         if (record.Leaving.Count > 0) await ReleaseAsync(name, volume, record);
-        var step = ReplicaPlan.Next(record, pools, rules, now);
+        var gateway = record.Placement is { IsLocalPreferred: true } ? await FindGatewayAsync(name, now) : "";
+        var step = ReplicaPlan.Next(record, pools, rules, now, gateway);
         await ConcernAsync(name, volume, step);
         switch (step)
         {
@@ -55,12 +58,20 @@ internal sealed partial class ReplicaScheduler(
         _knowsMoves = true;
         ledger.Prune();
         budget.Prune(registry.Current.Volumes.ContainsKey);
+        _gateways.Prune(registry.Current.Volumes.ContainsKey);
         if (registry.Current.Unplaced.Keys.All(registry.Current.Volumes.ContainsKey)) return;
         await registry.ChangeAsync(state =>
         {
             foreach (var gone in state.Unplaced.Keys.Where(name => !state.Volumes.ContainsKey(name)).ToList()) state.Unplaced.Remove(gone);
             return true;
         });
+    }
+
+    /// <summary>The node through which alone the volume has been used for long; empty when there is none.</summary>
+    private async Task<string> FindGatewayAsync(string name, DateTimeOffset now)
+    {
+        var nodes = (await grains.GetGrain<IVolumeGrain>(name).DescribeAsync()).Sessions.Select(session => session.Node).Distinct().ToList();
+        return _gateways.Observe(name, nodes is [var only] ? only : "", now);
     }
 
     private static string NodeOf(string id, PoolMap pools) => pools.Find(id)?.Node ?? id;

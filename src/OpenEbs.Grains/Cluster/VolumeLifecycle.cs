@@ -30,7 +30,7 @@ internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents e
         OnTimeout = VolumeViews.PolicyOf(volume.Spec.OnTimeout),
         Placement = volume.Spec.EffectivePlacement is var policy && policy == PlacementPolicy.Default
             ? null
-            : new PlacementRules(policy.Node == AntiAffinity.Hard, policy.Zone == AntiAffinity.Hard, policy.Selector),
+            : new PlacementRules(policy.Node == AntiAffinity.Hard, policy.Zone == AntiAffinity.Hard, policy.Selector, policy.Locality == Locality.Preferred),
         Replicas = [.. volume.Replicas.Select(replica => new ReplicaEntry(replica.Id, replica.Pool, ReplicaStanding.InSync, Created: false))],
     };
 

@@ -125,6 +125,7 @@ internal static class VolumeViews
         Node = rules.IsNodeHard ? AntiAffinity.Hard : AntiAffinity.Soft,
         Zone = rules.IsZoneHard ? AntiAffinity.Hard : AntiAffinity.Soft,
         Selector = rules.Selector,
+        Locality = rules.IsLocalPreferred ? Locality.Preferred : Locality.None,
     };
 
     private static List<string> PortalsOf(NodeDirectory nodes) =>

@@ -37,6 +37,7 @@ internal static class ResourceMapping
         NodeAntiAffinity = view.Spec.EffectivePlacement.Node,
         ZoneAntiAffinity = view.Spec.EffectivePlacement.Zone,
         Selector = view.Spec.EffectivePlacement.Selector,
+        Locality = view.Spec.EffectivePlacement.Locality,
         Replicas = [.. view.Replicas.Select(ToResource)],
         Sessions = [.. view.Sessions.Select(session => new SessionResource
         {
@@ -176,7 +177,7 @@ internal static class ResourceMapping
         MinInSync = request.MinInSync,
         IoTimeout = Seconds(request.IoTimeoutSeconds),
         OnTimeout = request.OnTimeout,
-        Placement = new PlacementPolicy { Node = request.NodeAntiAffinity, Zone = request.ZoneAntiAffinity, Selector = request.Selector },
+        Placement = new PlacementPolicy { Node = request.NodeAntiAffinity, Zone = request.ZoneAntiAffinity, Selector = request.Selector, Locality = request.Locality, GatewayNode = request.GatewayNode },
     };
 
     /// <summary>A time span; what is no time at all becomes one that a spec refuses.</summary>

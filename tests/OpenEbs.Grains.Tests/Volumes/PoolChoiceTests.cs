@@ -55,6 +55,16 @@ public sealed class PoolChoiceTests
     }
 
     [Fact]
+    public void Gateway_GetsOneBesideIt_AndOnlyOne()
+    {
+        PoolView[] pools = [Pool("a", "a", "x", freeGi: 99), Pool("b", "b", "x", freeGi: 98), Pool("g1", "g", "x", freeGi: 5), Pool("g2", "g", "y", freeGi: 97), Pool("c", "c", "z", freeGi: 1)];
+        var request = Request() with { Gateway = "g" };
+        Assert.Equal(["g2", "a", "c"], PoolChoice.Choose(request, pools, 3).Select(pool => pool.Id));
+        Assert.Contains(PoolChoice.Judge(request, pools[2], pools).Parts, part => part.Name == "local" && part.Points == 500);
+        Assert.DoesNotContain(PoolChoice.Judge(request.With("g2"), pools[2], pools).Parts, part => part.Name == "local");
+    }
+
+    [Fact]
     public void Selector_OnlyPoolsWithThoseLabels()
     {
         PoolView[] pools = [Labelled("a", "disk=hdd,tier=1"), Labelled("b", "disk=ssd"), Labelled("c", "disk=ssd,tier=1"), Labelled("d", "")];

@@ -55,6 +55,40 @@ public sealed class ReplicaPlanTests
         Expect(ReplicaStepKind.Remove, "r-d", wanted: 3, [In("a"), In("b"), In("c"), Out("d", minutes: 1, ReplicaStanding.Rebuilding)], [Pool("a"), Pool("b"), Pool("c"), Pool("d")]);
 
     [Fact]
+    public void UsedThroughANodeWithout_OneMovesThere_WhenThatIsWanted()
+    {
+        // Pool d is on node d. The emptiest would be e; the one that is missed least is c, on the fullest pool.
+        PoolView[] pools = [Pool("a", freeGi: 30), Pool("b", freeGi: 30), Pool("c", freeGi: 5), Pool("d"), Pool("e", freeGi: 90)];
+        var record = Record(3, [In("a"), In("b"), In("c")]);
+        Assert.Equal(ReplicaStepKind.None, ReplicaPlan.Next(record, pools, Rules, Now).Kind);
+        var gateway = pools[3].Node;
+        var step = ReplicaPlan.Next(record, pools, Rules, Now, gateway);
+        Assert.Equal((ReplicaStepKind.Move, "d", "c"), (step.Kind, step.Subject, step.Source));
+        Assert.Contains(gateway, step.Reason, StringComparison.Ordinal);
+
+        // Not while one is out of sync; then what is too much goes, and never the one beside the gateway, though its pool is the fullest; then nothing is left to do.
+        Assert.Equal(ReplicaStepKind.None, ReplicaPlan.Next(Record(3, [In("a"), In("b"), Out("c", minutes: 1)]), pools, Rules, Now, gateway).Kind);
+        PoolView[] after = [Pool("a", freeGi: 30), Pool("b", freeGi: 30), Pool("c", freeGi: 5), Pool("d", freeGi: 1), Pool("e", freeGi: 90)];
+        Assert.Equal((ReplicaStepKind.Remove, "r-c"), ReplicaPlan.Next(Record(3, [In("a"), In("b"), In("c"), In("d")]), after, Rules, Now, gateway) is var removal ? (removal.Kind, removal.Subject) : default);
+        Assert.Equal(ReplicaStepKind.None, ReplicaPlan.Next(Record(3, [In("a"), In("b"), In("d")]), after, Rules, Now, gateway).Kind);
+
+        // Nor to a node that cannot have one.
+        Assert.Equal(ReplicaStepKind.None, ReplicaPlan.Next(record, [.. pools.Where(pool => pool.Id != "d"), Pool("d", online: false)], Rules, Now, gateway).Kind);
+    }
+
+    [Fact]
+    public void SettledGateway_IsTheSameForLong()
+    {
+        var gateways = new SettledGateways(TimeSpan.FromMinutes(10));
+        Assert.Equal("", gateways.Observe("v", "n1", Now));
+        Assert.Equal("", gateways.Observe("v", "n1", Now.AddMinutes(9)));
+        Assert.Equal("n1", gateways.Observe("v", "n1", Now.AddMinutes(10)));
+        Assert.Equal("", gateways.Observe("v", "n2", Now.AddMinutes(11)));
+        Assert.Equal("", gateways.Observe("v", "n1", Now.AddMinutes(12)));
+        Assert.Equal("n1", gateways.Observe("v", "n1", Now.AddMinutes(22)));
+    }
+
+    [Fact]
     public void NoPoolLeft_SaysSo() => Expect(ReplicaStepKind.Add, null, wanted: 3, [In("a"), In("b"), Out("c", minutes: 60)], [Pool("a"), Pool("b"), Pool("c", online: false)]);
 
     [Fact]

@@ -5,7 +5,7 @@ using OpenEbs.Simulation.Scheduling;
 namespace OpenEbs.Simulation.Faults;
 
 /// <summary>A node's process is stopped in order and started again: its replicas say that they leave, its coordinators hand their volume over, then the replicas close. Any of that may be overtaken by a
-/// partition, and each message be lost, late or repeated.</summary>
+/// partition, and each message be lost, late or repeated. Or only the coordinators go.</summary>
 /// <param name="world">The world.</param>
 /// <param name="gateways">All gateways.</param>
 /// <param name="random">Chance.</param>
@@ -20,7 +20,10 @@ internal sealed class OrderlyStop(
         var coordinator = world.Placement.Activations.LastOrDefault(activation => activation.IsUsable);
         if (coordinator is not null && random.Chance(0.7)) host = coordinator.Host;
         if (!host.IsUp) return false;
-        var leaving = world.Replicas.Where(replica => replica.Host == host && replica.IsRunning && !replica.IsClosing).ToArray();
+
+        // Or only the coordinator goes, as when a volume is moved.
+        var isMove = coordinator?.Host == host && random.Chance(0.4);
+        var leaving = isMove ? [] : world.Replicas.Where(replica => replica.Host == host && replica.IsRunning && !replica.IsClosing).ToArray();
         if (leaving.Length == 0 && coordinator?.Host != host) return false;
 
         // What a shutdown waits for has an end.
@@ -46,7 +49,7 @@ internal sealed class OrderlyStop(
             // Placement may believe the old one gone before it is, and a partition may come between.
             var early = random.Between(TimeSpan.Zero, TimeSpan.FromMilliseconds(100));
             later(early, () => world.Placement.Start(random.Pick(others)));
-            if (random.Chance(0.3)) later(random.Between(TimeSpan.Zero, early), () => { foreach (var other in others) cut(host, other, length + TimeSpan.FromSeconds(2), true); });
+            if (random.Chance(0.4)) later(random.Between(TimeSpan.Zero, early), () => { foreach (var other in others) cut(host, other, length + TimeSpan.FromSeconds(2), true); });
             foreach (var gateway in gateways)
             {
                 // Who only reads stays with the old one for as long as that answers.

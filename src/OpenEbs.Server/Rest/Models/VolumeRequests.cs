@@ -39,6 +39,12 @@ public sealed record CreateVolumeRequest
 
     /// <summary>Labels that the pools must have, such as disk=ssd,tier=1. Default: any pool.</summary>
     public string Selector { get; init; } = "";
+
+    /// <summary>Preferred: a replica is beside the gateway through which the volume is used, if that is possible; when that has been another for the replacement delay, one moves there. Default None.</summary>
+    public Locality Locality { get; init; }
+
+    /// <summary>With Locality Preferred: the node through whose gateway the volume will be used, for its first placement. Default: not known.</summary>
+    public string GatewayNode { get; init; } = "";
 }
 
 /// <summary>Changes a volume: what is absent stays as it is.</summary>

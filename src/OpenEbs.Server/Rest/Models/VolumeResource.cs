@@ -49,6 +49,9 @@ public sealed record VolumeResource
     /// <summary>Labels that the pools must have; empty for any pool.</summary>
     public string Selector { get; init; } = "";
 
+    /// <summary>Whether a replica is to be beside the gateway through which the volume is used: None or Preferred.</summary>
+    public Locality Locality { get; init; }
+
     /// <summary>Seconds that I/O waits for a volume that cannot serve before it fails.</summary>
     public required double IoTimeoutSeconds { get; init; }
 
