@@ -16,11 +16,11 @@ public class ContractTests
     [Theory]
     [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,SetRebuildLimit,SetTimeout,Write,WriteZeroes")]
     [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ExplainPlacement,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,PlanNodeDrain,PlanPoolDrain,PlanVolume,RemoveNode,RemovePool,SetNodeAvailability,SetPoolAvailability,SetReplicas")]
-    [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
-    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Digest,Discard,Flush,Inspect,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild")]
+    [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,LetGo,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
+    [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Digest,Discard,Flush,Inspect,Leave,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild,Release")]
     [InlineData(typeof(IClusterRecovery), "openebs.IClusterRecovery", "DeleteOrphan,ImportVolume,ListOrphans")]
     [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
-    [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools,GetReplicas")]
+    [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools,GetReplicas,SetDraining")]
     public void Interface_KeepsItsAliases(Type contract, string alias, string methods)
     {
         Assert.Equal(alias, AliasOf(contract));

@@ -55,6 +55,28 @@ public sealed class DrainTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task DrainedNode_LosesTheCoordinator_ThoughTheVolumeIsUsedThroughIt_AndGetsItBack()
+    {
+        var home = _nodes.Node(1);
+        var connection = await _nodes.Gateway(home).AttachAsync("disk", Sessions.One(home));
+        await _nodes.WaitForAsync("disk", view => view.Coordinator == home.Name && view.Sessions.Count == 1);
+        await WriteAsync(connection, 0, Part, seed: 1);
+
+        await _nodes.Registry.SetNodeAvailabilityAsync(home.Name, Availability.Draining);
+        await _nodes.WaitForAsync("disk", view => view.Coordinator.Length > 0 && view.Coordinator != home.Name);
+        await VerifyAsync(connection, 0, Part, seed: 1);
+
+        // A gateway that asks anew does not draw it back, until its node is to stay.
+        connection.Refresh();
+        await WriteAsync(connection, Part, Part, seed: 2);
+        Assert.NotEqual(home.Name, (await _nodes.WaitForAsync("disk", view => view.Sessions.Count == 1)).Coordinator);
+        await _nodes.Registry.SetNodeAvailabilityAsync(home.Name, Availability.Available);
+        connection.Refresh();
+        await _nodes.WaitForAsync("disk", view => view.Coordinator == home.Name);
+        await VerifyAsync(connection, Part, Part, seed: 2);
+    }
+
+    [Fact]
     public async Task DrainedNode_LosesReplicasAndCoordinators_ThenItsProcess_ThenIsForgotten()
     {
         var before = await _nodes.WaitForAsync("disk", view => view.State == VolumeState.Healthy);

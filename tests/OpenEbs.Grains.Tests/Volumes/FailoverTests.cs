@@ -3,6 +3,7 @@ using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Tests.Clusters;
 using OpenEbs.Grains.Volumes;
 using OpenEbs.Replicas;
+using OpenEbs.Replication.Replicas;
 using OpenEbs.Volumes;
 using Orleans.GrainDirectory;
 using Orleans.Runtime;
@@ -67,6 +68,10 @@ public sealed class FailoverTests : IAsyncLifetime
         await load.StopAsync();
         await VerifyAllAsync(connection);
         Assert.Equal(0, connection.Attachment.DataLossCount);
+
+        // Nobody found out that its replica was gone: it had said so.
+        var left = Assert.Single(await _nodes.Registry.ListEventsAsync("disk", 100), happened => happened.Kind == "ReplicaLeft");
+        Assert.Equal(ReplicaSession.LeavingReason, left.Cause);
     }
 
     [Fact]
