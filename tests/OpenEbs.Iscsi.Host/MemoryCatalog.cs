@@ -31,6 +31,9 @@ public sealed class MemoryCatalog : ITargetCatalog
         return new(store);
     }
 
+    public ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken) =>
+        new(_stores.Values.FirstOrDefault(store => designator.Span.SequenceEqual(UnitDesignator.NaaOf(store.Facts.Uid))));
+
     public ValueTask ReleaseAsync(string targetName, SessionFacts session)
     {
         Interlocked.Decrement(ref _attached);

@@ -13,6 +13,7 @@ public sealed unsafe class MemoryStore : ILogicalUnitStore, IDisposable
     private readonly byte* _bytes;
     private readonly bool[] _mapped;
     private readonly ReaderWriterLockSlim _gate = new();
+    private SharedState _shared = SharedState.Initial;
 
     public MemoryStore(long sizeBytes, int blockLength, MemoryPool<byte> pool, bool writeCache = true)
     {
@@ -24,24 +25,47 @@ public sealed unsafe class MemoryStore : ILogicalUnitStore, IDisposable
 
     public LogicalUnitFacts Facts { get; set; }
 
-    public ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken)
+    public SharedState Shared => Volatile.Read(ref _shared);
+
+    public ValueTask<StoreIoStatus> RefreshAsync(TimeSpan patience, CancellationToken cancellationToken) => new(StoreIoStatus.Ok);
+
+    public ValueTask<StoreIoStatus> ChangeSharedAsync(SharedStateChange change, CancellationToken cancellationToken)
     {
+        lock (_gate)
+        {
+            if (change.FromVersion != _shared.Version) return new(StoreIoStatus.Outdated);
+            _shared = new SharedState(change.FromVersion + 1, change.Lasting, change.Passing);
+            return new(StoreIoStatus.Ok);
+        }
+    }
+
+    /// <summary>What the loss of power leaves.</summary>
+    public void LosePower()
+    {
+        lock (_gate) _shared = new SharedState(_shared.Version + 1, _shared.Lasting, "");
+    }
+
+    public ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, long version, CancellationToken cancellationToken)
+    {
+        if (IsOutdated(version)) return Outdated;
         var data = _pool.Rent(lengthBytes);
         new ReadOnlySpan<byte>(_bytes + offsetBytes, lengthBytes).CopyTo(data.Memory.Span);
         return new ValueTask<StoreIoResult>(new StoreIoResult(StoreIoStatus.Ok, data));
     }
 
-    public ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken)
+    public ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken)
     {
+        if (IsOutdated(version)) return Outdated;
         data.Memory.Span[..lengthBytes].CopyTo(new Span<byte>(_bytes + offsetBytes, lengthBytes));
         Map(offsetBytes, lengthBytes, true);
         return new ValueTask<StoreIoResult>(new StoreIoResult(StoreIoStatus.Ok));
     }
 
-    public ValueTask<StoreIoResult> FlushAsync(CancellationToken cancellationToken) => new(new StoreIoResult(StoreIoStatus.Ok));
+    public ValueTask<StoreIoResult> FlushAsync(long version, CancellationToken cancellationToken) => IsOutdated(version) ? Outdated : new(new StoreIoResult(StoreIoStatus.Ok));
 
-    public ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, CancellationToken cancellationToken)
+    public ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, long version, CancellationToken cancellationToken)
     {
+        if (IsOutdated(version)) return Outdated;
         foreach (var range in ranges)
         {
             NativeMemory.Clear(_bytes + range.OffsetBytes, (nuint)range.LengthBytes);
@@ -53,8 +77,9 @@ public sealed unsafe class MemoryStore : ILogicalUnitStore, IDisposable
         return new ValueTask<StoreIoResult>(new StoreIoResult(StoreIoStatus.Ok));
     }
 
-    public ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken)
+    public ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken)
     {
+        if (IsOutdated(version)) return Outdated;
         var half = lengthBytes / 2;
         _gate.EnterWriteLock();
         try
@@ -94,6 +119,10 @@ public sealed unsafe class MemoryStore : ILogicalUnitStore, IDisposable
         _gate.Dispose();
         NativeMemory.Free(_bytes);
     }
+
+    private static ValueTask<StoreIoResult> Outdated => new(new StoreIoResult(StoreIoStatus.Outdated));
+
+    private bool IsOutdated(long version) => version != 0 && version != Shared.Version;
 
     private void Map(long offsetBytes, int lengthBytes, bool mapped)
     {

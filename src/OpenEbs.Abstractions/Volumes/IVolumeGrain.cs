@@ -32,27 +32,38 @@ public interface IVolumeGrain : IGrainWithStringKey
     /// <exception cref="VolumeRequestInvalidException">The time is not between 1 second and 24 hours.</exception>
     [Alias("SetTimeout")]
     ValueTask SetTimeoutAsync(TimeSpan? ioTimeout, TimeoutAction? onTimeout);
+    /// <summary>The state that the volume's gateways share, as it is when this is asked; without the state itself when it is still that of <paramref name="knownVersion"/>.</summary>
+    [Alias("GetUnit"), ResponseTimeout("01:00:00")]
+    ValueTask<UnitReply> GetUnitAsync(long knownVersion);
+
+    /// <summary>Replaces the state that the gateways share: Ok, or Outdated with the present one. Asking again with the same id is harmless.</summary>
+    [Alias("ChangeUnit"), ResponseTimeout("01:00:00")]
+    ValueTask<UnitReply> ChangeUnitAsync(UnitChange change);
 
     /// <summary>Reads; a reply with status Ok carries exactly <paramref name="lengthBytes"/> bytes, owned by the caller.</summary>
+    /// <param name="offsetBytes">Where.</param>
+    /// <param name="lengthBytes">How much.</param>
+    /// <param name="unitVersion">As with all data calls: the version of the shared state against which the caller checked the call, refused with <see cref="IoStatus.Outdated"/> when
+    /// that is not the present one; 0 for calls that are not checked.</param>
     [Alias("Read"), ResponseTimeout("01:00:00")]
-    ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes);
+    ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes, long unitVersion = 0);
 
     /// <summary>Writes. The caller keeps its own reference to <paramref name="data"/> and releases it when the call has ended.</summary>
     [Alias("Write"), ResponseTimeout("01:00:00")]
-    ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags);
+    ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags, long unitVersion = 0);
 
     /// <summary>Acknowledged when everything acknowledged before is on stable media of every in-sync replica (promise P2).</summary>
     [Alias("Flush"), ResponseTimeout("01:00:00")]
-    ValueTask<IoReply> FlushAsync();
+    ValueTask<IoReply> FlushAsync(long unitVersion = 0);
 
     /// <summary>Makes the ranges read as zeros and frees their whole 4 KiB blocks.</summary>
     [Alias("WriteZeroes"), ResponseTimeout("01:00:00")]
-    ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags);
+    ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags, long unitVersion = 0);
 
     /// <summary>Atomically compares the first half of <paramref name="compareThenWrite"/> with the volume and, if equal, writes the second
     /// half there (SBC-3 §5.2).</summary>
     [Alias("CompareAndWrite"), ResponseTimeout("01:00:00")]
-    ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags);
+    ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags, long unitVersion = 0);
 
     /// <summary>At most <paramref name="maxRanges"/> runs that cover the volume from <paramref name="offsetBytes"/> on.</summary>
     [Alias("ProvisioningStatus"), ResponseTimeout("01:00:00")]

@@ -28,6 +28,9 @@ public enum IoStatus : byte
 
     /// <summary>The volume cannot be written at present, and its policy is to say so (<see cref="TimeoutAction.ReadOnly"/>): nothing of the write was applied.</summary>
     WriteProtected,
+
+    /// <summary>The call bears another version of the shared state than the present one: nothing was done. See <see cref="UnitState"/>.</summary>
+    Outdated,
 }
 
 /// <summary>Modifiers of a write.</summary>
@@ -72,4 +75,7 @@ public sealed record VolumeAttachment
 
     /// <summary>Writes are refused at present.</summary>
     [Id(10)] public bool IsReadOnly { get; init; }
+
+    /// <summary>The iSCSI portal of the node where the volume is coordinated, as it announces itself: the way through it is the shortest. Empty when it has none.</summary>
+    [Id(11)] public string Portal { get; init; } = "";
 }

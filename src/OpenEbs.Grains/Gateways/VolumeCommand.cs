@@ -20,7 +20,8 @@ internal readonly record struct VolumeCommand(
     long LengthBytes = 0,
     IoBuffer? Data = null,
     IReadOnlyList<ByteRange>? Ranges = null,
-    IoFlags Flags = IoFlags.None)
+    IoFlags Flags = IoFlags.None,
+    long UnitVersion = 0)
 {
     public bool Writes => Kind is VolumeCommandKind.Write or VolumeCommandKind.WriteZeroes or VolumeCommandKind.CompareAndWrite;
 
@@ -29,11 +30,11 @@ internal readonly record struct VolumeCommand(
 
     public ValueTask<IoReply> SendAsync(IVolumeGrain volume) => Kind switch
     {
-        VolumeCommandKind.Read => volume.ReadAsync(OffsetBytes, (int)LengthBytes),
-        VolumeCommandKind.Write => volume.WriteAsync(OffsetBytes, Data!, Flags),
-        VolumeCommandKind.Flush => volume.FlushAsync(),
-        VolumeCommandKind.WriteZeroes => volume.WriteZeroesAsync(Ranges!, Flags),
-        VolumeCommandKind.CompareAndWrite => volume.CompareAndWriteAsync(OffsetBytes, Data!, Flags),
+        VolumeCommandKind.Read => volume.ReadAsync(OffsetBytes, (int)LengthBytes, UnitVersion),
+        VolumeCommandKind.Write => volume.WriteAsync(OffsetBytes, Data!, Flags, UnitVersion),
+        VolumeCommandKind.Flush => volume.FlushAsync(UnitVersion),
+        VolumeCommandKind.WriteZeroes => volume.WriteZeroesAsync(Ranges!, Flags, UnitVersion),
+        VolumeCommandKind.CompareAndWrite => volume.CompareAndWriteAsync(OffsetBytes, Data!, Flags, UnitVersion),
         _ => throw new NotSupportedException($"There is no volume command {Kind}."),
     };
 }

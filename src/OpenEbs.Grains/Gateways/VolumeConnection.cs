@@ -44,28 +44,32 @@ public sealed partial class VolumeConnection
     /// <summary>Raised after <see cref="Attachment"/> changed, on any thread.</summary>
     public event Action<VolumeAttachment>? AttachmentChanged;
 
-    public ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken = default) =>
-        RunAsync(new VolumeCommand(VolumeCommandKind.Read, offsetBytes, lengthBytes), cancellationToken);
+    /// <summary>What the volume's gateways share. Data calls that bear its version are refused with <see cref="IoStatus.Outdated"/> when it is no longer the present one, and it is refreshed.</summary>
+    public SharedUnitLink Unit => field ??= new SharedUnitLink(this, _volume, _attaching.Options, _time);
+
+    public ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes, long unitVersion = 0, CancellationToken cancellationToken = default) =>
+        RunAsync(new VolumeCommand(VolumeCommandKind.Read, offsetBytes, lengthBytes, UnitVersion: unitVersion), cancellationToken);
 
     /// <summary>Writes all of <paramref name="data"/> (its Length). A retry after an unknown outcome is harmless.</summary>
-    public ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags, CancellationToken cancellationToken = default) =>
-        RunAsync(new VolumeCommand(VolumeCommandKind.Write, offsetBytes, data.Length, data, Flags: flags), cancellationToken);
+    public ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags, long unitVersion = 0, CancellationToken cancellationToken = default) =>
+        RunAsync(new VolumeCommand(VolumeCommandKind.Write, offsetBytes, data.Length, data, Flags: flags, UnitVersion: unitVersion), cancellationToken);
 
     /// <summary>Ok only when everything this connection was told is written is on stable media. After a loss of acknowledged, unflushed writes (the attachment's DataLossCount rose) one flush
     /// answers <see cref="IoStatus.MediumError"/>, as a disk does that could not write its cache.</summary>
-    public ValueTask<IoReply> FlushAsync(CancellationToken cancellationToken = default) => RunAsync(new VolumeCommand(VolumeCommandKind.Flush), cancellationToken);
+    public ValueTask<IoReply> FlushAsync(long unitVersion = 0, CancellationToken cancellationToken = default) =>
+        RunAsync(new VolumeCommand(VolumeCommandKind.Flush, UnitVersion: unitVersion), cancellationToken);
 
-    public ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags, CancellationToken cancellationToken = default)
+    public ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags, long unitVersion = 0, CancellationToken cancellationToken = default)
     {
         if (ranges.Count == 0) return ValueTask.FromResult(IoReply.Done);
         var start = ranges.Min(range => range.OffsetBytes);
         var end = ranges.Max(range => range.OffsetBytes + range.LengthBytes);
-        return RunAsync(new VolumeCommand(VolumeCommandKind.WriteZeroes, start, end - start, Ranges: ranges, Flags: flags), cancellationToken);
+        return RunAsync(new VolumeCommand(VolumeCommandKind.WriteZeroes, start, end - start, Ranges: ranges, Flags: flags, UnitVersion: unitVersion), cancellationToken);
     }
 
     /// <summary>Never sent twice: an unknown outcome is <see cref="IoStatus.TimedOut"/>.</summary>
-    public ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags, CancellationToken cancellationToken = default) =>
-        RunAsync(new VolumeCommand(VolumeCommandKind.CompareAndWrite, offsetBytes, compareThenWrite.Length / 2, compareThenWrite, Flags: flags), cancellationToken);
+    public ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags, long unitVersion = 0, CancellationToken cancellationToken = default) =>
+        RunAsync(new VolumeCommand(VolumeCommandKind.CompareAndWrite, offsetBytes, compareThenWrite.Length / 2, compareThenWrite, Flags: flags, UnitVersion: unitVersion), cancellationToken);
 
     /// <summary>Runs that cover the volume from <paramref name="offsetBytes"/> on; empty when the volume cannot say within its ioTimeout.</summary>
     public async ValueTask<IReadOnlyList<ProvisioningRange>> GetProvisioningStatusAsync(long offsetBytes, int maxRanges, CancellationToken cancellationToken = default)
@@ -86,6 +90,17 @@ public sealed partial class VolumeConnection
         }
     }
 
+    /// <summary>Brings <see cref="Attachment"/> up to the facts of this version; false when it cannot within the time.</summary>
+    internal async ValueTask<bool> CatchUpAsync(long factsVersion, long started, CancellationToken cancellationToken)
+    {
+        while (Attachment.FactsVersion < factsVersion)
+        {
+            if (!await RecoverAsync(started, cancellationToken)) return false;
+        }
+
+        return true;
+    }
+
     /// <summary>Asks the volume for its current facts, without holding anything up.</summary>
     internal void Refresh() => _ = ReattachAsync();
 
@@ -95,6 +110,7 @@ public sealed partial class VolumeConnection
         var started = _time.GetTimestamp();
         var turn = _order.Enter(command.OffsetBytes, command.LengthBytes, command.Writes);
         var isGivenUp = false;
+        var isUnknown = false;
         try
         {
             while (_order.FindObstacle(turn) is { } obstacle) await obstacle.WaitAsync(cancellationToken);
@@ -105,11 +121,20 @@ public sealed partial class VolumeConnection
                 if (reply is { Status: not IoStatus.Fenced })
                 {
                     if (command.Kind == VolumeCommandKind.Flush && reply.Status == IoStatus.Ok) return await BelieveFlushAsync(reply, started, cancellationToken);
+                    if (reply.Status == IoStatus.Outdated)
+                    {
+                        if (!await Unit.RefreshAsync(Attachment.IoTimeout, cancellationToken)) return GiveUp();
+
+                        // Sent before, it may have taken effect; now another command may come between, and it must not take effect after that one.
+                        return isUnknown ? new IoReply(IoStatus.TimedOut, detail: "reservations changed while the command was held: its outcome is unknown") : reply;
+                    }
+
                     if (reply.FactsVersion > Attachment.FactsVersion) Refresh();
                     return reply;
                 }
 
                 _order.MarkUnknown(turn);
+                isUnknown = true;
                 if (!command.MayRepeat) return new IoReply(IoStatus.TimedOut, detail: "the volume moved while the command was under way: its outcome is unknown");
                 if (!await RecoverAsync(started, cancellationToken)) return GiveUp();
             }

@@ -75,6 +75,8 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         _sessions = new SessionReports(time, options.Connections.ReportInterval * 3, name => nodes.ListActive().Any(node => node.Name == name));
     }
 
+    private VolumeDataCalls Calls => field ??= new VolumeDataCalls(() => _coordinator, NotHere, Done);
+
     private VolumeCoordinator Coordinator => _coordinator ?? throw new VolumeNotFoundException(NotHere().Detail);
 
     public override async Task OnActivateAsync(CancellationToken cancellationToken)
@@ -116,7 +118,7 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
             throw new VolumeNotFoundException($"Volume '{_name}' is deleted or being deleted.");
         }
 
-        return VolumeViews.AttachmentOf(record, Done(coordinator).FactsVersion, coordinator.IsReadOnly);
+        return VolumeViews.AttachmentOf(record, Done(coordinator).FactsVersion, coordinator.IsReadOnly) with { Portal = _nodes.Find(_nodes.Local)?.Facts?.Portal ?? "" };
     }
 
     public async ValueTask<VolumeView> DescribeAsync()
@@ -171,55 +173,29 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         await coordinator.Policies.SetTimeoutAsync(ioTimeout, onTimeout is { } action ? VolumeViews.PolicyOf(action) : null).AsTask().WaitAsync(ChangePatience, _time);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes)
+    public ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes, long unitVersion) => Calls.ReadAsync(offsetBytes, lengthBytes, unitVersion);
+
+    public ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags, long unitVersion) => Calls.WriteAsync(offsetBytes, data, flags, unitVersion);
+
+    public ValueTask<IoReply> FlushAsync(long unitVersion) => Calls.FlushAsync(unitVersion);
+
+    public ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags, long unitVersion) => Calls.WriteZeroesAsync(ranges, flags, unitVersion);
+
+    public ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags, long unitVersion) =>
+        Calls.CompareAndWriteAsync(offsetBytes, compareThenWrite, flags, unitVersion);
+
+    public async ValueTask<UnitReply> GetUnitAsync(long knownVersion)
     {
-        using var span = CallTraces.Begin("volume read");
-        if (_coordinator is not { } coordinator) return NotHere();
-        return VolumeReplies.From(await coordinator.ReadAsync(offsetBytes, lengthBytes), lengthBytes, Done(coordinator));
+        if (_coordinator is not { } coordinator) return new UnitReply { Status = NotHere().Status };
+        var (status, unit) = await coordinator.Unit.ReadAsync();
+        return VolumeReplies.Of(status, unit, knownVersion, Done(coordinator).FactsVersion);
     }
 
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags)
+    public async ValueTask<UnitReply> ChangeUnitAsync(UnitChange change)
     {
-        using var span = CallTraces.Begin("volume write");
-        if (_coordinator is not { } coordinator)
-        {
-            data.Dispose();
-            return NotHere();
-        }
-
-        return VolumeReplies.From(await coordinator.WriteAsync(offsetBytes, data, data.Length, (flags & IoFlags.ForceUnitAccess) != 0), 0, Done(coordinator));
-    }
-
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<IoReply> FlushAsync()
-    {
-        using var span = CallTraces.Begin("volume flush");
-        if (_coordinator is not { } coordinator) return NotHere();
-        return VolumeReplies.From(await coordinator.FlushAsync(), 0, Done(coordinator));
-    }
-
-    public async ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags)
-    {
-        using var span = CallTraces.Begin("volume write zeroes");
-        if (_coordinator is not { } coordinator) return NotHere();
-        var blocks = new BlockByteRange[ranges.Count];
-        for (var i = 0; i < blocks.Length; i++) blocks[i] = new BlockByteRange(ranges[i].OffsetBytes, ranges[i].LengthBytes);
-        return VolumeReplies.From(await coordinator.WriteZeroesAsync(blocks, (flags & IoFlags.ForceUnitAccess) != 0), 0, Done(coordinator));
-    }
-
-    public async ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags)
-    {
-        using var span = CallTraces.Begin("volume compare and write");
-        if (_coordinator is not { } coordinator)
-        {
-            compareThenWrite.Dispose();
-            return NotHere();
-        }
-
-        var result = await coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, compareThenWrite.Length, (flags & IoFlags.ForceUnitAccess) != 0);
-        return VolumeReplies.From(result, 0, Done(coordinator));
+        if (_coordinator is not { } coordinator) return new UnitReply { Status = NotHere().Status };
+        var status = await coordinator.Unit.ChangeAsync(new UnitRecordChange(change.Id, change.FromVersion, change.Lasting, change.Passing, change.Drains));
+        return VolumeReplies.Of(status, coordinator.Unit.Present, change.FromVersion, Done(coordinator).FactsVersion);
     }
 
     public async ValueTask<IReadOnlyList<ProvisioningRange>> GetProvisioningStatusAsync(long offsetBytes, int maxRanges)

@@ -17,7 +17,18 @@ internal static class VolumeReplies
         return new IoReply(StatusOf(result.Status), result.Data is null ? null : BufferOf(result.Data, lengthBytes), result.MiscompareOffset, result.Detail ?? "", done.FactsVersion);
     }
 
-    private static IoStatus StatusOf(VolumeIoStatus status) => status switch
+    /// <param name="status">How it ended.</param>
+    /// <param name="unit">The present state.</param>
+    /// <param name="knownVersion">What the asker has.</param>
+    /// <param name="factsVersion">Of the volume's facts.</param>
+    public static UnitReply Of(VolumeIoStatus status, UnitRecord? unit, long knownVersion, long factsVersion) => new()
+    {
+        Status = StatusOf(status),
+        State = unit is null || unit.Version == knownVersion ? null : new UnitState { Version = unit.Version, Lasting = unit.Lasting, Passing = unit.Passing },
+        FactsVersion = factsVersion,
+    };
+
+    public static IoStatus StatusOf(VolumeIoStatus status) => status switch
     {
         VolumeIoStatus.Ok => IoStatus.Ok,
         VolumeIoStatus.OutOfRange => IoStatus.OutOfRange,
@@ -28,6 +39,7 @@ internal static class VolumeReplies
         VolumeIoStatus.Gone => IoStatus.Gone,
         VolumeIoStatus.Fenced => IoStatus.Fenced,
         VolumeIoStatus.WriteProtected => IoStatus.WriteProtected,
+        VolumeIoStatus.Outdated => IoStatus.Outdated,
         _ => throw new ArgumentOutOfRangeException(nameof(status), status, "Unknown outcome of an I/O."),
     };
 

@@ -2,6 +2,7 @@ using System.Buffers;
 using OpenEbs.Iscsi.Login;
 using OpenEbs.Iscsi.Pdus;
 using OpenEbs.Iscsi.Portals;
+using OpenEbs.Iscsi.Scsi;
 using OpenEbs.Iscsi.Sessions;
 using OpenEbs.Iscsi.Tasks;
 
@@ -219,7 +220,12 @@ internal sealed class FullFeaturePhase
             LogoutReason.RemoveConnectionForRecovery => LogoutOutcome.RecoveryNotSupported,
             _ => throw new PduRejectedException(RejectReason.InvalidPduField, $"Logout reason {(byte)reason} does not exist."),
         };
-        if (outcome == LogoutOutcome.Closed && _execution is not null) await _execution.AbortAllAsync();
+        if (outcome == LogoutOutcome.Closed && _execution is not null)
+        {
+            await _execution.AbortAllAsync();
+            await LogicalUnit.OnNexusLostAsync(_session!.Nexus!);
+        }
+
         var pdu = _writer.Rent();
         pdu.Header.Opcode = Opcode.LogoutResponse;
         pdu.Header.Flags = 0x80;

@@ -126,7 +126,8 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
             }
 
             session.Facts = facts;
-            session.Nexus = portal.Units.Join(key.TargetName, store);
+            session.Nexus = portal.Units.Join(key.TargetName, key.InitiatorName, key.Isid, store);
+            await session.Nexus.Unit.ForgetLostReserverAsync(store);
         }
         catch (Exception exception)
         {

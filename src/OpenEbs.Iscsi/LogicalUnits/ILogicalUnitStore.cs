@@ -25,6 +25,9 @@ public enum StoreIoStatus : byte
 
     /// <summary>Nothing can be written at present, and nothing was: DATA PROTECT, LOGICAL UNIT SOFTWARE WRITE PROTECTED.</summary>
     WriteProtected,
+
+    /// <summary>The shared state is no longer that of the version given: nothing was done, and <see cref="ILogicalUnitStore.Shared"/> is newer now.</summary>
+    Outdated,
 }
 
 /// <summary>Outcome of an I/O. Whoever receives it disposes <see cref="Data"/>.</summary>
@@ -52,11 +55,14 @@ public sealed record LogicalUnitFacts
 
     /// <summary>Rises when acknowledged, unflushed writes may have been lost; each session then gets a unit attention.</summary>
     public long DataLossCount { get; init; }
+
+    /// <summary>Portal group tag of the portal beside the unit (active/optimized, SPC-4 §5.11.2); null when all portals are as good.</summary>
+    public int? OptimizedPort { get; init; }
 }
 
 /// <summary>The store behind one logical unit; offsets and lengths in bytes, whole logical blocks, range already checked. All calls may run
 /// concurrently. Buffers handed in remain the caller's. Ordering: two overlapping calls in flight together may take effect in either order.
-/// A call has at most 1 MiB of data.</summary>
+/// A call has at most 1 MiB of data. The version with each call is that of the shared state against which its command was checked.</summary>
 /// <remarks>Cancellation means that the command was aborted and nobody waits for its result. A call may end early then, with an exception or not, but
 /// only when its effects are settled: applied, never to be, or certain to come before those of every later command that overlaps it. The answer to the abort, and the next session of
 /// the same initiator, wait for that; a write that took effect later could overwrite a newer one.</remarks>
@@ -65,18 +71,28 @@ public interface ILogicalUnitStore
     /// <summary>Current facts, a new object whenever one of them changes; looked at for each command, so it must cost nothing. Size changes on resize (then every session owes a unit attention CAPACITY DATA HAS CHANGED).</summary>
     LogicalUnitFacts Facts { get; }
 
-    ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken);
+    /// <summary>The shared state as far as it is known here, a new object whenever it changes; looked at for each command, so it must cost nothing.</summary>
+    SharedState Shared { get; }
+
+    /// <summary>Asks for the present facts and shared state: when this ends Ok, <see cref="Facts"/> and <see cref="Shared"/> are no older than the call. TimedOut after
+    /// <paramref name="patience"/>, or the store's own patience if that is shorter; Gone.</summary>
+    ValueTask<StoreIoStatus> RefreshAsync(TimeSpan patience, CancellationToken cancellationToken);
+
+    /// <summary>Replaces the shared state, for good: Ok, Outdated (it is another version's turn), TimedOut (not known whether), Gone.</summary>
+    ValueTask<StoreIoStatus> ChangeSharedAsync(SharedStateChange change, CancellationToken cancellationToken);
+
+    ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, long version, CancellationToken cancellationToken);
 
     /// <summary><paramref name="data"/> was rented from the portal's <see cref="MemoryPool{T}"/>; the first <paramref name="lengthBytes"/> of it count.</summary>
-    ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken);
+    ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken);
 
-    ValueTask<StoreIoResult> FlushAsync(CancellationToken cancellationToken);
+    ValueTask<StoreIoResult> FlushAsync(long version, CancellationToken cancellationToken);
 
     /// <summary>Makes the ranges read as zeros and frees their space.</summary>
-    ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, CancellationToken cancellationToken);
+    ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, long version, CancellationToken cancellationToken);
 
     /// <summary>The first half of the data is compared, the second written if equal, atomically.</summary>
-    ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken);
+    ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken);
 
     ValueTask<IReadOnlyList<MappedRange>> GetMappedRangesAsync(long offsetBytes, int maxRanges, CancellationToken cancellationToken);
 }
@@ -99,6 +115,9 @@ public interface ITargetCatalog
     ValueTask<ILogicalUnitStore?> AttachAsync(string targetName, SessionFacts session, CancellationToken cancellationToken);
 
     ValueTask ReleaseAsync(string targetName, SessionFacts session);
+
+    /// <summary>A logical unit of any target by its designator (<see cref="UnitDesignator"/>), for copies from and to it; null when there is none. It is used for one command and not released.</summary>
+    ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken);
 }
 
 /// <summary>One portal of a target.</summary>

@@ -72,4 +72,20 @@ public static class IscsiLimits
 
     /// <summary>Most LBA status descriptors that one GET LBA STATUS returns.</summary>
     public const int MaxLbaStatusDescriptors = 256;
+
+    /// <summary>Registered I_T nexuses of a unit: 32 hosts with four initiator ports on two gateways, or the like. They are stored with the volume.</summary>
+    public const int MaxRegistrations = 256;
+
+    /// <summary>Unit attentions that are kept for portals which have not yet heard of them. One that misses more tells its initiators POWER ON OR RESET, which says that anything may
+    /// have changed.</summary>
+    public const int MaxUnitEvents = 64;
+
+    /// <summary>How long a command that only reports waits for the present state of the unit before it answers from what is known: less than any initiator's timeout.</summary>
+    public static readonly TimeSpan ReportPatience = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a change of reservations waits for the volume; then nothing is known of its outcome. Linux gives up after 60 s.</summary>
+    public static readonly TimeSpan ChangePatience = TimeSpan.FromSeconds(45);
+
+    /// <summary>How long the end of a session waits until its RESERVE is given up.</summary>
+    public static readonly TimeSpan NexusLossPatience = TimeSpan.FromSeconds(5);
 }

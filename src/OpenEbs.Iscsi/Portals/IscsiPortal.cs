@@ -11,7 +11,7 @@ using OpenEbs.Iscsi.Sessions;
 namespace OpenEbs.Iscsi.Portals;
 
 /// <summary>An iSCSI target portal: listens, accepts, and serves the targets of a catalog over RFC 7143 at ErrorRecoveryLevel 0.</summary>
-public sealed partial class IscsiPortal : IAsyncDisposable
+public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
 {
     private const int Backlog = 512;
     private static readonly TimeSpan TickInterval = TimeSpan.FromSeconds(1);
@@ -51,9 +51,14 @@ public sealed partial class IscsiPortal : IAsyncDisposable
             Metrics = metrics ?? (_ownMetrics = new IscsiMetrics()),
             Sessions = new SessionRegistry(options, timeProvider),
             Budget = new DataBudget(options.MaxBufferedBytes),
-            Units = new LogicalUnitTable(options.PortalGroupTag),
+            Units = new LogicalUnitTable(options.PortalGroupTag, this),
         };
     }
+
+    async ValueTask<IReadOnlyList<int>> IUnitDirectory.ListPortsAsync(string targetName, CancellationToken cancellationToken) =>
+        [.. (await _context.Catalog.ListPortalsAsync(targetName, BoundEndPoint!, cancellationToken)).Select(portal => portal.PortalGroupTag).Distinct()];
+
+    ValueTask<ILogicalUnitStore?> IUnitDirectory.FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken) => _context.Catalog.FindUnitAsync(designator, cancellationToken);
 
     /// <summary>Where the portal listens; null before it was started.</summary>
     public IPEndPoint? BoundEndPoint { get; private set; }

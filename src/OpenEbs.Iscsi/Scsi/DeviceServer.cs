@@ -1,10 +1,14 @@
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Pdus;
+using OpenEbs.Iscsi.Portals;
 using OpenEbs.Iscsi.Scsi.Blocks;
+using OpenEbs.Iscsi.Scsi.Copies;
 using OpenEbs.Iscsi.Scsi.Inquiry;
 using OpenEbs.Iscsi.Scsi.Modes;
 using OpenEbs.Iscsi.Scsi.Reports;
+using OpenEbs.Iscsi.Scsi.Reservations;
 using OpenEbs.Iscsi.Scsi.Sense;
+using OpenEbs.Iscsi.Scsi.Shared;
 
 namespace OpenEbs.Iscsi.Scsi;
 
@@ -15,7 +19,9 @@ internal static class DeviceServer
     public static CommandPlan Prepare(ScsiCommand command, Nexus nexus)
     {
         var facts = nexus.RefreshFacts();
-        command.DescriptorSense = nexus.Unit.DescriptorSense;
+        var state = nexus.RefreshState();
+        command.Nexus = nexus;
+        command.DescriptorSense = state.DescriptorSense;
         var code = command.Cdb[0];
         var supported = SupportedCommands.Find(code, command.Cdb[1] & 0x1f);
         command.Descriptor = supported;
@@ -24,14 +30,11 @@ internal static class DeviceServer
         if (supported is not { IsAlwaysServed: true })
         {
             if (command.Lun != 0) return Failed(command, SenseData.IllegalRequest(AdditionalSense.LogicalUnitNotSupported));
-            if (nexus.HasDeferredError && nexus.TryTakeDeferred(out var deferred)) return Failed(command, deferred);
-            if (nexus.UnitAttentions.Any && nexus.UnitAttentions.TryTake(out var attention))
-            {
-                return Failed(command, new SenseData(SenseKey.UnitAttention, attention));
-            }
+            if (nexus.TryReport(command)) return CommandPlan.Finished;
         }
 
         if (supported is null) return Failed(command, Unsupported(code));
+        if (!UnitAccess.Check(command, nexus, state)) return CommandPlan.Finished;
 
         // SAM-5 §8.6.4: there is never an ACA condition here, so no command can belong to one.
         if (command.Attribute == TaskAttribute.Aca) return Failed(command, SenseData.IllegalRequest(AdditionalSense.InvalidMessageError));
@@ -48,8 +51,18 @@ internal static class DeviceServer
         {
             case CommandKind.Read:
                 return BlockTransfers.ReadAsync(command, store);
-            case CommandKind.Write:
+            case CommandKind.Write or CommandKind.WriteAtomic:
                 return BlockTransfers.WriteAsync(command, store);
+            case CommandKind.OrWrite:
+                return OrWrite.ExecuteAsync(command, store);
+            case CommandKind.Sanitize:
+                return Sanitizing.ExecuteAsync(command, store);
+            case CommandKind.ExtendedCopy:
+                return ExtendedCopy.ExecuteAsync(command, nexus);
+            case CommandKind.ReceiveCopyResults:
+                return ReceiveCopyResults.ExecuteAsync(command, nexus);
+            case CommandKind.ReportTargetPortGroups:
+                return TargetPortGroups.ExecuteAsync(command, nexus);
             case CommandKind.WriteAndVerify:
                 return BlockTransfers.WriteAndVerifyAsync(command, store);
             case CommandKind.Verify:
@@ -64,10 +77,39 @@ internal static class DeviceServer
                 return Provisioning.GetLbaStatusAsync(command, store, store.Facts);
             case CommandKind.SynchronizeCache:
                 return SynchronizeCacheAsync(command, nexus);
-            default:
+            case CommandKind.ModeSelect:
+                return ModeCommands.SelectAsync(command, nexus, store.Facts);
+            case CommandKind.PersistentReserveIn:
+                return PersistentReserveIn.ExecuteAsync(command, nexus);
+            case CommandKind.PersistentReserveOut:
+                return PersistentReserveOut.ExecuteAsync(command, nexus);
+            case CommandKind.Reserve:
+                return PersistentReserveOut.ReserveUnitAsync(command, nexus);
+            case CommandKind.Release:
+                return PersistentReserveOut.ReleaseUnitAsync(command, nexus);
+            case CommandKind.Inquiry or CommandKind.ReportLuns:
                 Report(command, nexus, store.Facts);
                 return ValueTask.CompletedTask;
+            default:
+                return ReportPresentAsync(command, nexus);
         }
+    }
+
+    /// <summary>A command whose answer tells of what other portals may have changed: asks for that first.</summary>
+    private static async ValueTask ReportPresentAsync(ScsiCommand command, Nexus nexus)
+    {
+        if (command.Descriptor!.Kind != CommandKind.RequestSense)
+        {
+            if (!await UnitAccess.ConfirmAsync(command, nexus, IscsiLimits.ReportPatience)) return;
+        }
+        else
+        {
+            await nexus.Store.RefreshAsync(IscsiLimits.ReportPatience, command.Aborted);
+            nexus.RefreshFacts();
+            nexus.RefreshState();
+        }
+
+        Report(command, nexus, nexus.Store.Facts);
     }
 
     private static void Report(ScsiCommand command, Nexus nexus, LogicalUnitFacts facts)
@@ -92,14 +134,14 @@ internal static class DeviceServer
             case CommandKind.ReportSupportedOperationCodes:
                 ReportSupportedOperationCodes.Execute(command);
                 break;
+            case CommandKind.ReadDefectData:
+                DefectData.Execute(command);
+                break;
             case CommandKind.LogSense:
                 ReportCommands.LogSense(command);
                 break;
             case CommandKind.ModeSense:
                 ModeCommands.Sense(command, nexus, facts);
-                break;
-            case CommandKind.ModeSelect:
-                ModeCommands.Select(command, nexus, facts);
                 break;
             case CommandKind.TestUnitReady or CommandKind.SendDiagnostic or CommandKind.StartStopUnit or CommandKind.PreventAllowMediumRemoval
                 or CommandKind.PreFetch:
@@ -119,7 +161,7 @@ internal static class DeviceServer
         {
             case CommandKind.Read or CommandKind.PreFetch or CommandKind.SynchronizeCache:
                 return BlockCdb.TryDecode(command, facts) ? CommandPlan.Execute : CommandPlan.Finished;
-            case CommandKind.Write:
+            case CommandKind.Write or CommandKind.WriteAtomic or CommandKind.OrWrite:
                 if (!BlockCdb.TryDecode(command, facts)) return CommandPlan.Finished;
                 command.DataOutLengthBytes = (long)command.BlockCount * facts.BlockLength;
                 return CommandPlan.Execute;
@@ -134,6 +176,15 @@ internal static class DeviceServer
             case CommandKind.Unmap:
                 command.DataOutLengthBytes = command.Cdb16(7);
                 return CommandPlan.Execute;
+            case CommandKind.Sanitize:
+                return Sanitizing.Check(command) is { } field ? Failed(command, field) : CommandPlan.Execute;
+            case CommandKind.ExtendedCopy:
+                command.DataOutLengthBytes = command.Cdb32(10);
+                return command.DataOutLengthBytes > CopyList.HeaderBytes + CopyList.MaxListBytes
+                    ? Failed(command, SenseData.IllegalRequest(AdditionalSense.ParameterListLengthError))
+                    : CommandPlan.Execute;
+            case CommandKind.PersistentReserveOut:
+                return PersistentReserveOut.Check(command) is { } wrong ? Failed(command, wrong) : CommandPlan.Execute;
             case CommandKind.ModeSelect:
                 command.DataOutLengthBytes = ModeCommands.ParameterListLength(command);
                 return CommandPlan.Execute;
@@ -194,16 +245,19 @@ internal static class DeviceServer
 
     private static async ValueTask FlushAsync(ScsiCommand command, ILogicalUnitStore store)
     {
-        var result = await store.FlushAsync(command.Aborted);
+        StoreIoResult result;
+        do result = await store.FlushAsync(command.StateVersion, command.Aborted);
+        while (command.IsToRepeat(result));
         if (result.Status == StoreIoStatus.Ok) command.Finish();
-        else command.Fail(StoreFailures.ToSense(result, isWrite: true));
+        else command.Fail(result, isWrite: true);
     }
 
     private static async Task FlushLaterAsync(Nexus nexus)
     {
         try
         {
-            var result = await nexus.Store.FlushAsync(CancellationToken.None);
+            // Answered already, so whatever is reserved since does not concern it.
+            var result = await nexus.Store.FlushAsync(version: 0, CancellationToken.None);
             if (result.Status != StoreIoStatus.Ok) nexus.Defer(StoreFailures.ToSense(result, isWrite: true));
         }
         catch (Exception)
@@ -229,7 +283,7 @@ internal static class DeviceServer
         var usage = supported.Usage;
         for (var i = 1; i < usage.Length; i++)
         {
-            var allowed = i == 1 && supported.ServiceAction is not null ? 0x1f : usage[i];
+            var allowed = i == 1 && supported.ServiceAction is not null ? usage[i] | 0x1f : usage[i];
             var wrong = cdb[i] & ~allowed;
             if (wrong != 0) return SenseData.InvalidCdbField(i, 31 - int.LeadingZeroCount(wrong));
         }

@@ -1,5 +1,8 @@
 using OpenEbs.Iscsi.LogicalUnits;
+using OpenEbs.Iscsi.Scsi.Copies;
+using OpenEbs.Iscsi.Scsi.Reservations;
 using OpenEbs.Iscsi.Scsi.Sense;
+using OpenEbs.Iscsi.Scsi.Shared;
 
 namespace OpenEbs.Iscsi.Scsi;
 
@@ -8,14 +11,19 @@ internal sealed class Nexus
 {
     private readonly Lock _gate = new();
     private LogicalUnitFacts _facts;
+    private SharedState _shared;
+    private UnitState _state;
     private SenseData? _deferred;
     private volatile bool _hasDeferred;
 
-    public Nexus(LogicalUnit unit, ILogicalUnitStore store)
+    public Nexus(LogicalUnit unit, ILogicalUnitStore store, NexusId id)
     {
         Unit = unit;
         Store = store;
+        Id = id;
         _facts = store.Facts;
+        _shared = store.Shared;
+        _state = unit.Decode(_shared);
 
         // SAM-5 §5.14: a new nexus starts with a power on condition, so that the initiator reads mode pages and capacity afresh.
         UnitAttentions.Establish(AdditionalSense.PowerOnResetOrBusDeviceReset);
@@ -25,7 +33,14 @@ internal sealed class Nexus
 
     public ILogicalUnitStore Store { get; }
 
+    public NexusId Id { get; }
+
+    /// <summary>Aborts the commands of this nexus that were checked against an earlier version of the shared state than the one given. Set by the session.</summary>
+    public Action<long>? AbortEarlier { get; set; }
+
     public UnitAttentionQueue UnitAttentions { get; } = new();
+
+    public CopyResults Copies { get; } = new();
 
     public bool HasDeferredError => _hasDeferred;
 
@@ -43,10 +58,49 @@ internal sealed class Nexus
 
         if (now.SizeBytes != before.SizeBytes) UnitAttentions.Establish(AdditionalSense.CapacityDataHasChanged);
         if (now.WriteCache != before.WriteCache || now.IsWriteProtected != before.IsWriteProtected) UnitAttentions.Establish(AdditionalSense.ModeParametersChanged);
+        if (now.OptimizedPort != before.OptimizedPort) UnitAttentions.Establish(AdditionalSense.AsymmetricAccessStateChanged);
 
         // The volume lost what a volatile write cache loses when power goes (design section 4): POWER ON OCCURRED is what a disk says then.
         if (now.DataLossCount != before.DataLossCount) UnitAttentions.Establish(AdditionalSense.PowerOnOccurred);
         return now;
+    }
+
+    /// <summary>The shared state as it is known now; turns what happened since the last look into unit attentions, and aborts the commands that it ends.</summary>
+    public UnitState RefreshState()
+    {
+        var now = Store.Shared;
+        if (ReferenceEquals(now, Volatile.Read(ref _shared))) return Volatile.Read(ref _state);
+        UnitState state;
+        long aborted = 0;
+        lock (_gate)
+        {
+            if (ReferenceEquals(now, _shared)) return _state;
+            state = Unit.Decode(now);
+
+            // What is no longer known in detail (or was taken back, by a volume that was restored) is told as what includes it.
+            if (_state.Version < state.EventsSince || now.Version < _state.Version) UnitAttentions.Establish(AdditionalSense.PowerOnResetOrBusDeviceReset);
+            foreach (var happened in state.Events)
+            {
+                if (happened.Version <= _state.Version || !happened.Concerns(Id)) continue;
+                UnitAttentions.Establish(happened.Code);
+                if (happened.AbortsCommands) aborted = happened.Version;
+            }
+
+            _state = state;
+            Volatile.Write(ref _shared, now);
+        }
+
+        if (aborted != 0) AbortEarlier?.Invoke(aborted);
+        return state;
+    }
+
+    /// <summary>Ends a command with what this nexus has still to hear of: a deferred error or a unit attention. False when there is nothing.</summary>
+    public bool TryReport(ScsiCommand command)
+    {
+        if (HasDeferredError && TryTakeDeferred(out var deferred)) command.Fail(deferred);
+        else if (UnitAttentions.Any && UnitAttentions.TryTake(out var attention)) command.Fail(new SenseData(SenseKey.UnitAttention, attention));
+        else return false;
+        return true;
     }
 
     /// <summary>Keeps an error of a command that has already been answered (SPC-4 §4.5.5).</summary>

@@ -1,7 +1,10 @@
 using System.Buffers;
 using System.Buffers.Binary;
+using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Pdus;
+using OpenEbs.Iscsi.Scsi.Blocks;
 using OpenEbs.Iscsi.Scsi.Sense;
+using OpenEbs.Iscsi.Scsi.Shared;
 
 namespace OpenEbs.Iscsi.Scsi;
 
@@ -36,6 +39,15 @@ internal sealed class ScsiCommand
     public TaskAttribute Attribute { get; set; }
 
     public SupportedCommand? Descriptor { get; set; }
+
+    /// <summary>Whose command it is.</summary>
+    public Nexus? Nexus { get; set; }
+
+    /// <summary>Version of the unit's shared state against which it was last checked; the highest number before it was.</summary>
+    public long StateVersion { get; set; } = long.MaxValue;
+
+    /// <summary>Part of it has been carried out: unit attentions that come now are for the next one.</summary>
+    public bool HasBegun => PieceOffset > 0 || PushedBytes > 0;
 
     /// <summary>Memory for parameter data.</summary>
     public required MemoryPool<byte> Pool { get; init; }
@@ -122,6 +134,16 @@ internal sealed class ScsiCommand
         Sense = default;
     }
 
+    /// <summary>True when an I/O was refused because the unit's shared state has changed and it is to be sent again. False also when the command has ended instead.</summary>
+    public bool IsToRepeat(in StoreIoResult result) => result.Status == StoreIoStatus.Outdated && UnitAccess.MayRepeat(this);
+
+    /// <summary>Ends the command after an I/O that was not Ok.</summary>
+    public void Fail(in StoreIoResult result, bool isWrite)
+    {
+        // Outdated and not to be repeated: it has ended already.
+        if (result.Status != StoreIoStatus.Outdated) Fail(StoreFailures.ToSense(result, isWrite));
+    }
+
     /// <summary>Ends the command with CHECK CONDITION; data that was to be returned is dropped.</summary>
     public void Fail(in SenseData sense)
     {
@@ -170,6 +192,8 @@ internal sealed class ScsiCommand
         DropDataOut();
         _extendedCdb = [];
         Descriptor = null;
+        Nexus = null;
+        StateVersion = long.MaxValue;
         Aborted = default;
         DataOutLengthBytes = TransferLengthBytes = PieceOffset = PieceLengthBytes = 0;
         DataInRoomBytes = DataInTotalBytes = PushedBytes = 0;

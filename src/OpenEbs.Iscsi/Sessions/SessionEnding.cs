@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OpenEbs.Iscsi.Portals;
+using OpenEbs.Iscsi.Scsi;
 
 namespace OpenEbs.Iscsi.Sessions;
 
@@ -12,7 +13,12 @@ internal static partial class SessionEnding
         try
         {
             DropEarlyRequests(session);
-            if (session.Nexus is { } nexus) portal.Units.Leave(nexus);
+            if (session.Nexus is { } nexus)
+            {
+                portal.Units.Leave(nexus);
+                await LogicalUnit.OnNexusLostAsync(nexus);
+            }
+
             if (session.Facts is { } facts) await portal.Catalog.ReleaseAsync(session.Key.TargetName, facts);
         }
         catch (Exception exception)

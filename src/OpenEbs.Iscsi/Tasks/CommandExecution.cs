@@ -38,6 +38,7 @@ internal sealed class CommandExecution
         _telemetry = new CommandTelemetry(session, portal);
         Room = new DataRoom(session, portal.Budget, task => _data!.Continue(task, flush: true), EndAborted);
         _data = new DataTransfer(this, session, portal, _writer);
+        _nexus.AbortEarlier = version => _ = AbortAsync(static (task, before) => task.Command.StateVersion < (long)before!, version);
     }
 
     /// <summary>The session's part of the data budget.</summary>

@@ -18,7 +18,7 @@ internal sealed class DataRoom(Session session, DataBudget budget, Action<IscsiT
     public static int BufferBytes(ScsiCommand command) => command.Descriptor?.Kind switch
     {
         CommandKind.Read or CommandKind.WriteSame => (int)Math.Min((long)command.BlockCount * command.BlockLength, IscsiLimits.MaxStoreIoBytes),
-        CommandKind.Verify or CommandKind.WriteAndVerify => IscsiLimits.MaxStoreIoBytes,
+        CommandKind.Verify or CommandKind.WriteAndVerify or CommandKind.OrWrite or CommandKind.ExtendedCopy => IscsiLimits.MaxStoreIoBytes,
         _ => 0,
     };
 

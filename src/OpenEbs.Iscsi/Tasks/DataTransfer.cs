@@ -34,7 +34,7 @@ internal sealed class DataTransfer(CommandExecution execution, Session session, 
             case CommandKind.CompareAndWrite when needed != offered:
                 task.FailWith(SenseData.InvalidCdbField(13));
                 break;
-            case CommandKind.WriteSame when needed != offered:
+            case CommandKind.WriteSame or CommandKind.WriteAtomic or CommandKind.OrWrite when needed != offered:
             case var _ when needed > offered:
                 task.FailWith(SenseData.IllegalRequest(AdditionalSense.InvalidFieldInCommandInformationUnit));
                 break;

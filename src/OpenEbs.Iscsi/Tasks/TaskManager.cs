@@ -1,8 +1,10 @@
 using Microsoft.Extensions.Logging;
 using OpenEbs.Iscsi.Connections;
+using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Pdus;
 using OpenEbs.Iscsi.Portals;
 using OpenEbs.Iscsi.Scsi.Sense;
+using OpenEbs.Iscsi.Scsi.Shared;
 using OpenEbs.Iscsi.Sessions;
 
 namespace OpenEbs.Iscsi.Tasks;
@@ -107,7 +109,8 @@ internal sealed partial class TaskManager(Session session, Connection connection
         }
     }
 
-    /// <summary>A reset ends the tasks of every session on the target through this portal and tells every initiator.</summary>
+    /// <summary>A reset ends the tasks of every session on the target, through this portal and the others, and tells every initiator.</summary>
+    /// <exception cref="IOException">The unit could not be reached: nothing is known of tasks of other portals.</exception>
     private async Task ResetAsync(AdditionalSense announcement)
     {
         var aborts = new List<Task>();
@@ -116,8 +119,9 @@ internal sealed partial class TaskManager(Session session, Connection connection
             if (other.Execution is { } execution) aborts.Add(execution.AbortAllAsync());
         }
 
+        var status = await UnitChanges.ApplyAsync(session.Nexus!.Store, state => state.Reset(announcement), drains: true, IscsiLimits.ChangePatience, CancellationToken.None);
         await Task.WhenAll(aborts);
-        session.Nexus!.Unit.ResetState(announcement);
+        if (status != StoreIoStatus.Ok) throw new IOException($"The logical unit could not be reset through all portals: {status}.");
     }
 
     private async Task DropAllAsync()

@@ -19,6 +19,9 @@ public enum VolumeIoStatus : byte
 
     /// <summary>The volume cannot be written at present, and its policy is to say so: nothing of the write was done.</summary>
     WriteProtected,
+
+    /// <summary>The I/O bears another version of the shared state than the present one: nothing was done.</summary>
+    Outdated,
 }
 
 /// <summary>Outcome of an I/O; the receiver disposes <see cref="Data"/>.</summary>

@@ -47,6 +47,7 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
             {
                 await context.Delay(context.Options.HeartbeatInterval);
                 Watch(opened: true);
+                _ = SharedUnit.WitnessAsync(context);
                 if (_told != context.Keeper.Record)
                 {
                     // The record changed: replicas keep a copy.

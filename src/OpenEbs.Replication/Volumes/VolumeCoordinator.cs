@@ -73,6 +73,9 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     /// <summary>Which replicas the volume has.</summary>
     public ReplicaMembership Members { get; }
 
+    /// <summary>What the volume's gateways share.</summary>
+    public SharedUnit Unit => field ??= new SharedUnit(_context, _leases, this, () => _opened && !_context.IsStopped, () => PassGateAsync(Deadline(), isRead: true));
+
     public VolumeRebuilds Rebuilds => field ??= new VolumeRebuilds(_context);
 
     public VolumePolicies Policies => field ??= new VolumePolicies(_context);

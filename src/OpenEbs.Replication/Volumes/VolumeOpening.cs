@@ -204,6 +204,7 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
         if (lost) LogMayHaveLost();
         var reasons = context.Links.Where(l => l.Standing == ReplicaStanding.InSync && responders.All(c => c.Link != l))
             .ToDictionary(l => l.Entry.Id, l => l.Reason.Length > 0 ? l.Reason : "it did not answer when the volume was opened");
+        var lives = responders.Select(c => c.Link.Incarnation).Distinct().ToList();
         var losses = context.Keeper.Record!.DataLossCount + 1;
         await context.Keeper.ChangeAsync(
             record =>
@@ -216,7 +217,7 @@ internal sealed partial class VolumeOpening(VolumeContext context, ILinkOwner ow
 
                 foreach (var responder in responders) record = record.With(responder.Link.Entry.Id, ReplicaStanding.InSync, "", "the volume was opened", context.UtcNow);
                 foreach (var (id, reason) in reasons) record = record.With(id, ReplicaStanding.Faulted, reason, reason, context.UtcNow);
-                return record;
+                return SharedUnit.Reopen(record, lives);
             },
             context.Stopped);
         foreach (var link in context.Links.Where(l => reasons.ContainsKey(l.Entry.Id)))

@@ -69,6 +69,9 @@ public sealed record VolumeRecord
     /// <summary>The block up to which the present scrub has come, saved now and then.</summary>
     public long ScrubCursor { get; init; }
 
+    /// <summary>What its gateways share; null as long as that is nothing.</summary>
+    public UnitRecord? Unit { get; init; }
+
     /// <summary>What the volume went through, the newest last.</summary>
     public IReadOnlyList<VolumeEvent> Events { get; init; } = [];
 

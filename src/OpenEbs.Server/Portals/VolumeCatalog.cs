@@ -13,6 +13,8 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
     /// <summary>What every target name begins with; the volume's name follows.</summary>
     public const string TargetPrefix = "iqn.2016-09.com.openebs.orleans:";
 
+    private static readonly TimeSpan SharedStatePatience = TimeSpan.FromSeconds(5);
+
     public async ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(CancellationToken cancellationToken) =>
         [.. (await grains.GetGrain<IClusterGrain>(0).ListVolumeNamesAsync().WaitAsync(cancellationToken)).Select(name => TargetPrefix + name)];
 
@@ -34,7 +36,11 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
         if (VolumeOf(targetName) is not { } volume) return null;
         try
         {
-            return new VolumeUnit(await gateway.AttachAsync(volume, ToView(session), cancellationToken), instruments.Of(volume));
+            var connection = await gateway.AttachAsync(volume, ToView(session), cancellationToken);
+
+            // What came before a session began is not its business: it begins with the present state. One that cannot be had now is learnt with the first command.
+            await connection.Unit.RefreshAsync(SharedStatePatience, cancellationToken);
+            return new VolumeUnit(connection, instruments.Of(volume));
         }
         catch (VolumeNotFoundException)
         {
@@ -46,6 +52,20 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
     {
         if (VolumeOf(targetName) is { } volume) gateway.Release(volume, ToView(session));
         return ValueTask.CompletedTask;
+    }
+
+    public async ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken)
+    {
+        var volumes = await grains.GetGrain<IClusterGrain>(0).ListVolumesAsync().WaitAsync(cancellationToken);
+        if (volumes.FirstOrDefault(volume => designator.Span.SequenceEqual(UnitDesignator.NaaOf(volume.Uid))) is not { } found) return null;
+        try
+        {
+            return new VolumeUnit(await gateway.ConnectAsync(found.Name, cancellationToken), instruments.Of(found.Name));
+        }
+        catch (Exception failure) when (failure is VolumeNotFoundException or VolumeUnavailableException)
+        {
+            return null;
+        }
     }
 
     private static string? VolumeOf(string targetName) =>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Net;
 using System.Runtime.CompilerServices;
 using OpenEbs.Buffers;
 using OpenEbs.Grains.Gateways;
@@ -13,6 +14,7 @@ namespace OpenEbs.Server.Portals;
 internal sealed class VolumeUnit(VolumeConnection volume, VolumeMeasures measures) : ILogicalUnitStore
 {
     private KnownFacts? _known;
+    private KnownState? _shared;
 
     public LogicalUnitFacts Facts
     {
@@ -25,24 +27,41 @@ internal sealed class VolumeUnit(VolumeConnection volume, VolumeMeasures measure
         }
     }
 
-    public ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken) =>
-        RunAsync(volume.ReadAsync(offsetBytes, lengthBytes, cancellationToken), VolumeOperation.Read, lengthBytes);
+    public SharedState Shared
+    {
+        get
+        {
+            var state = volume.Unit.State;
+            var shared = _shared;
+            if (shared is null || !ReferenceEquals(shared.Origin, state)) _shared = shared = new KnownState(state, new SharedState(state.Version, state.Lasting, state.Passing));
+            return shared.State;
+        }
+    }
 
-    public ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken) =>
-        RunAsync(volume.WriteAsync(offsetBytes, Buffer(data, lengthBytes), Flags(forceUnitAccess), cancellationToken), VolumeOperation.Write, lengthBytes);
+    public async ValueTask<StoreIoStatus> RefreshAsync(TimeSpan patience, CancellationToken cancellationToken) =>
+        await volume.Unit.RefreshAsync(patience, cancellationToken) ? StoreIoStatus.Ok : StoreIoStatus.TimedOut;
 
-    public ValueTask<StoreIoResult> FlushAsync(CancellationToken cancellationToken) => RunAsync(volume.FlushAsync(cancellationToken), VolumeOperation.Flush, 0);
+    public async ValueTask<StoreIoStatus> ChangeSharedAsync(SharedStateChange change, CancellationToken cancellationToken) =>
+        StatusOf(await volume.Unit.ChangeAsync(change.FromVersion, change.Lasting, change.Passing, change.Drains, cancellationToken));
 
-    public ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, CancellationToken cancellationToken)
+    public ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, long version, CancellationToken cancellationToken) =>
+        RunAsync(volume.ReadAsync(offsetBytes, lengthBytes, version, cancellationToken), VolumeOperation.Read, lengthBytes);
+
+    public ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken) =>
+        RunAsync(volume.WriteAsync(offsetBytes, Buffer(data, lengthBytes), Flags(forceUnitAccess), version, cancellationToken), VolumeOperation.Write, lengthBytes);
+
+    public ValueTask<StoreIoResult> FlushAsync(long version, CancellationToken cancellationToken) => RunAsync(volume.FlushAsync(version, cancellationToken), VolumeOperation.Flush, 0);
+
+    public ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, long version, CancellationToken cancellationToken)
     {
         var bytes = new ByteRange[ranges.Count];
         for (var i = 0; i < bytes.Length; i++) bytes[i] = new ByteRange(ranges[i].OffsetBytes, ranges[i].LengthBytes);
-        return RunAsync(volume.WriteZeroesAsync(bytes, Flags(forceUnitAccess), cancellationToken), VolumeOperation.WriteZeroes, bytes.Sum(range => range.LengthBytes));
+        return RunAsync(volume.WriteZeroesAsync(bytes, Flags(forceUnitAccess), version, cancellationToken), VolumeOperation.WriteZeroes, bytes.Sum(range => range.LengthBytes));
     }
 
-    public ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken) =>
+    public ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken) =>
         RunAsync(
-            volume.CompareAndWriteAsync(offsetBytes, Buffer(data, lengthBytes), Flags(forceUnitAccess), cancellationToken), VolumeOperation.CompareAndWrite, lengthBytes / 2);
+            volume.CompareAndWriteAsync(offsetBytes, Buffer(data, lengthBytes), Flags(forceUnitAccess), version, cancellationToken), VolumeOperation.CompareAndWrite, lengthBytes / 2);
 
     public async ValueTask<IReadOnlyList<MappedRange>> GetMappedRangesAsync(long offsetBytes, int maxRanges, CancellationToken cancellationToken) =>
         [.. (await volume.GetProvisioningStatusAsync(offsetBytes, maxRanges, cancellationToken)).Select(range => new MappedRange(range.OffsetBytes, range.LengthBytes, range.Mapped))];
@@ -64,6 +83,7 @@ internal sealed class VolumeUnit(VolumeConnection volume, VolumeMeasures measure
         Uid = attachment.Uid,
         DataLossCount = attachment.DataLossCount,
         IsWriteProtected = attachment.IsReadOnly,
+        OptimizedPort = IPEndPoint.TryParse(attachment.Portal, out var portal) ? PortalGroup.TagOf(portal) : null,
     };
 
     private static IoBuffer Buffer(IMemoryOwner<byte> data, int lengthBytes)
@@ -84,9 +104,12 @@ internal sealed class VolumeUnit(VolumeConnection volume, VolumeMeasures measure
         IoStatus.Miscompare => StoreIoStatus.Miscompare,
         IoStatus.Gone => StoreIoStatus.Gone,
         IoStatus.WriteProtected => StoreIoStatus.WriteProtected,
+        IoStatus.Outdated => StoreIoStatus.Outdated,
         // Fenced stays inside the connection; whatever else comes, nothing is known of the outcome.
         _ => StoreIoStatus.TimedOut,
     };
+
+    private sealed record KnownState(UnitState Origin, SharedState State);
 
     /// <summary>An attachment and what was made of it, replaced together.</summary>
     private sealed record KnownFacts(VolumeAttachment Attachment, LogicalUnitFacts Facts);

@@ -34,15 +34,22 @@ internal sealed class FakeVolume : IVolumeGrain
         return AttachFailure is null ? ValueTask.FromResult(Attachment) : ValueTask.FromException<VolumeAttachment>(AttachFailure);
     }
 
-    public ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes) => Take($"read {offsetBytes}+{lengthBytes}");
+    public ValueTask<IoReply> ReadAsync(long offsetBytes, int lengthBytes, long unitVersion) => Take($"read {offsetBytes}+{lengthBytes}");
 
-    public ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags) => Take($"write {offsetBytes}+{data.Length}");
+    public ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags, long unitVersion) => Take($"write {offsetBytes}+{data.Length}");
 
-    public ValueTask<IoReply> FlushAsync() => Take("flush");
+    public ValueTask<IoReply> FlushAsync(long unitVersion) => Take("flush");
 
-    public ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags) => Take("zeroes");
+    public ValueTask<IoReply> WriteZeroesAsync(IReadOnlyList<ByteRange> ranges, IoFlags flags, long unitVersion) => Take("zeroes");
 
-    public ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags) => Take("compare");
+    public ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags, long unitVersion) => Take("compare");
+
+    public UnitState Unit { get; set; } = new() { Version = 1, Lasting = "", Passing = "" };
+
+    public ValueTask<UnitReply> GetUnitAsync(long knownVersion) =>
+        ValueTask.FromResult(new UnitReply { Status = IoStatus.Ok, State = Unit.Version == knownVersion ? null : Unit, FactsVersion = Attachment.FactsVersion });
+
+    public ValueTask<UnitReply> ChangeUnitAsync(UnitChange change) => throw new NotSupportedException();
 
     public ValueTask<VolumeView> DescribeAsync() => throw new NotSupportedException();
 

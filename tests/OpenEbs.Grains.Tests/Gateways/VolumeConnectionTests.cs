@@ -260,7 +260,7 @@ public class VolumeConnectionTests
         using var cancellation = new CancellationTokenSource();
         using var data = IoBufferPool.Shared.RentBuffer(4096);
         _volume.AttachFailure = new SiloUnavailableException("not yet");
-        var write = connection.WriteAsync(0, data, IoFlags.None, cancellation.Token).AsTask();
+        var write = connection.WriteAsync(0, data, IoFlags.None, cancellationToken: cancellation.Token).AsTask();
         Lose(_volume.Next(), "fenced");
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write);

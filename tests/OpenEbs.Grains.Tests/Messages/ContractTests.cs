@@ -14,7 +14,7 @@ namespace OpenEbs.Grains.Tests.Messages;
 public class ContractTests
 {
     [Theory]
-    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,CompareAndWrite,Delete,Describe,Flush,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,SetRebuildLimit,SetTimeout,Write,WriteZeroes")]
+    [InlineData(typeof(IVolumeGrain), "openebs.IVolumeGrain", "Attach,ChangeUnit,CompareAndWrite,Delete,Describe,Flush,GetUnit,ProvisioningStatus,Read,ReportSessions,Resize,Scrub,SetRebuildLimit,SetTimeout,Write,WriteZeroes")]
     [InlineData(typeof(IClusterGrain), "openebs.IClusterGrain", "CreateVolume,DeleteVolume,ExplainPlacement,ListEvents,ListNodes,ListPools,ListReplicas,ListVolumeNames,ListVolumes,PlanNodeDrain,PlanPoolDrain,PlanVolume,RemoveNode,RemovePool,SetNodeAvailability,SetPoolAvailability,SetReplicas")]
     [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,LetGo,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
     [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,Digest,Discard,Flush,Inspect,Leave,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild,Release")]
@@ -35,7 +35,7 @@ public class ContractTests
         Assert.Equal(
             [
                 "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.ByteRange", "openebs.ChangedReply", "openebs.CheckReply", "openebs.DigestReply", "openebs.DrainMove", "openebs.DrainPlan", "openebs.DrainView", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
-                "openebs.NodeFacts", "openebs.NodeNotFound", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.OrphanReplicaView", "openebs.OrphanVolumeView", "openebs.PlacementPolicy", "openebs.PlacementView", "openebs.PoolCandidateView", "openebs.PoolNotFound", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange", "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.RebuildView", "openebs.ReplicaInspection", "openebs.ReplicaView", "openebs.ScorePartView", "openebs.SessionView", "openebs.StillNeeded", "openebs.StoredReplica", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
+                "openebs.NodeFacts", "openebs.NodeNotFound", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.OrphanReplicaView", "openebs.OrphanVolumeView", "openebs.PlacementPolicy", "openebs.PlacementView", "openebs.PoolCandidateView", "openebs.PoolNotFound", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange", "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.RebuildView", "openebs.ReplicaInspection", "openebs.ReplicaView", "openebs.ScorePartView", "openebs.SessionView", "openebs.StillNeeded", "openebs.StoredReplica", "openebs.UnitChange", "openebs.UnitReply", "openebs.UnitState", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
                 "openebs.VolumeMoving", "openebs.VolumeName", "openebs.VolumeNotFound", "openebs.VolumePlacement", "openebs.VolumeRequestInvalid", "openebs.VolumeSpec", "openebs.VolumeUnavailable", "openebs.VolumeView",
             ],
             known.Order(StringComparer.Ordinal));
@@ -43,7 +43,7 @@ public class ContractTests
 
     [Fact]
     public void StatusesOnTheWire_KeepTheirValues() => Assert.Equal(
-        "Ok=0,OutOfRange=1,NoSpace=2,TimedOut=3,MediumError=4,Miscompare=5,Gone=6,Fenced=7,WriteProtected=8",
+        "Ok=0,OutOfRange=1,NoSpace=2,TimedOut=3,MediumError=4,Miscompare=5,Gone=6,Fenced=7,WriteProtected=8,Outdated=9",
         string.Join(',', Enum.GetValues<IoStatus>().Select(status => $"{status}={(int)status}")));
 
     private static string AliasOf(System.Reflection.MemberInfo member) =>

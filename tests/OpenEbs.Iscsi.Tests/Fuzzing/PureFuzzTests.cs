@@ -44,7 +44,7 @@ public class PureFuzzTests
         var random = new Random(2);
         using var pool = new BufferPool();
         using var store = new MemoryStore(8 << 20, 512, pool);
-        var nexus = new LogicalUnitTable(1).Join("iqn.t", store);
+        var nexus = new LogicalUnitTable(1, new OnePort()).Join("iqn.t", "iqn.2016-09.test:initiator", 1, store);
         nexus.UnitAttentions.TryTake(out _);
         var sink = new Sink();
         var command = new ScsiCommand { Pool = pool, Sink = sink };
@@ -68,7 +68,7 @@ public class PureFuzzTests
                 await DeviceServer.ExecuteAsync(command, nexus);
             }
 
-            Assert.True(command.Status is ScsiStatus.Good or ScsiStatus.CheckCondition, Convert.ToHexString(cdb));
+            Assert.True(command.Status is ScsiStatus.Good or ScsiStatus.CheckCondition or ScsiStatus.ReservationConflict, Convert.ToHexString(cdb));
             if (command.Status == ScsiStatus.CheckCondition)
             {
                 Assert.NotEqual(SenseKey.NoSense, command.Sense.Key);
@@ -126,5 +126,12 @@ public class PureFuzzTests
             data.Dispose();
             return ValueTask.CompletedTask;
         }
+    }
+
+    private sealed class OnePort : IUnitDirectory
+    {
+        public ValueTask<IReadOnlyList<int>> ListPortsAsync(string targetName, CancellationToken cancellationToken) => new([1]);
+
+        public ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken) => new((ILogicalUnitStore?)null);
     }
 }

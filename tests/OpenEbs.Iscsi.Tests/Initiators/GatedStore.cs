@@ -13,6 +13,12 @@ internal sealed class GatedStore(MemoryStore inner) : ILogicalUnitStore, IDispos
 
     public LogicalUnitFacts Facts { get => inner.Facts; set => inner.Facts = value; }
 
+    public SharedState Shared => inner.Shared;
+
+    public ValueTask<StoreIoStatus> RefreshAsync(TimeSpan patience, CancellationToken cancellationToken) => inner.RefreshAsync(patience, cancellationToken);
+
+    public ValueTask<StoreIoStatus> ChangeSharedAsync(SharedStateChange change, CancellationToken cancellationToken) => inner.ChangeSharedAsync(change, cancellationToken);
+
     /// <summary>Calls that wait at the gate or are past it and not done.</summary>
     public int Inside => Volatile.Read(ref _inside);
 
@@ -42,21 +48,21 @@ internal sealed class GatedStore(MemoryStore inner) : ILogicalUnitStore, IDispos
         }
     }
 
-    public ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, CancellationToken cancellationToken) =>
-        PassAsync($"read {offsetBytes} {lengthBytes}", () => inner.ReadAsync(offsetBytes, lengthBytes, cancellationToken));
+    public ValueTask<StoreIoResult> ReadAsync(long offsetBytes, int lengthBytes, long version, CancellationToken cancellationToken) =>
+        PassAsync($"read {offsetBytes} {lengthBytes}", () => inner.ReadAsync(offsetBytes, lengthBytes, version, cancellationToken));
 
-    public ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken) =>
+    public ValueTask<StoreIoResult> WriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken) =>
         PassAsync($"write {offsetBytes} {lengthBytes}{(forceUnitAccess ? " fua" : "")}",
-            () => inner.WriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, cancellationToken));
+            () => inner.WriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, version, cancellationToken));
 
-    public ValueTask<StoreIoResult> FlushAsync(CancellationToken cancellationToken) => PassAsync("flush", () => inner.FlushAsync(cancellationToken));
+    public ValueTask<StoreIoResult> FlushAsync(long version, CancellationToken cancellationToken) => PassAsync("flush", () => inner.FlushAsync(version, cancellationToken));
 
-    public ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, CancellationToken cancellationToken) =>
+    public ValueTask<StoreIoResult> WriteZeroesAsync(IReadOnlyList<MappedRange> ranges, bool forceUnitAccess, long version, CancellationToken cancellationToken) =>
         PassAsync("zero " + string.Join(' ', ranges.Select(range => $"{range.OffsetBytes}+{range.LengthBytes}")),
-            () => inner.WriteZeroesAsync(ranges, forceUnitAccess, cancellationToken));
+            () => inner.WriteZeroesAsync(ranges, forceUnitAccess, version, cancellationToken));
 
-    public ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, CancellationToken cancellationToken) =>
-        PassAsync($"caw {offsetBytes} {lengthBytes}", () => inner.CompareAndWriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, cancellationToken));
+    public ValueTask<StoreIoResult> CompareAndWriteAsync(long offsetBytes, IMemoryOwner<byte> data, int lengthBytes, bool forceUnitAccess, long version, CancellationToken cancellationToken) =>
+        PassAsync($"caw {offsetBytes} {lengthBytes}", () => inner.CompareAndWriteAsync(offsetBytes, data, lengthBytes, forceUnitAccess, version, cancellationToken));
 
     public ValueTask<IReadOnlyList<MappedRange>> GetMappedRangesAsync(long offsetBytes, int maxRanges, CancellationToken cancellationToken) =>
         inner.GetMappedRangesAsync(offsetBytes, maxRanges, cancellationToken);

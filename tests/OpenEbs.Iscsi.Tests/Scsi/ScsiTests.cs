@@ -33,7 +33,7 @@ public class ScsiTests
         await using var portal = await TestPortal.StartAsync();
         await using var initiator = await TestInitiator.LogInAsync(portal);
         var pages = (await VitalAsync(initiator, 0))[4..];
-        Assert.Equal([0x00, 0x80, 0x83, 0x86, 0x87, 0xb0, 0xb1, 0xb2, 0xb7], pages);
+        Assert.Equal([0x00, 0x80, 0x83, 0x86, 0x87, 0x8f, 0xb0, 0xb1, 0xb2, 0xb7], pages);
         foreach (var page in pages)
         {
             var data = await VitalAsync(initiator, page);
@@ -249,7 +249,7 @@ public class ScsiTests
         Assert.Equal([0, 3, 0, 10, 0x28, 0x18, 0xff, 0xff, 0xff, 0xff, 0x1f, 0xff, 0xff, 0], read10);
         var timed = (await initiator.ExecuteAsync([0xa3, 0x0c, 0x82, 0x9e, 0, 0x12, 0, 0, 1, 0, 0, 0], 256)).Data;
         Assert.Equal((0x83, 16, 10), (timed[1], timed[3], timed[4 + 16 + 1]));
-        Assert.Equal(1, (await initiator.ExecuteAsync([0xa3, 0x0c, 1, 0x5f, 0, 0, 0, 0, 1, 0, 0, 0], 256)).Data[1]);
+        Assert.Equal(1, (await initiator.ExecuteAsync([0xa3, 0x0c, 1, 0x04, 0, 0, 0, 0, 1, 0, 0, 0], 256)).Data[1]);
         Assert.Equal(1, (await initiator.ExecuteAsync([0xa3, 0x0c, 3, 0x9e, 0, 0x13, 0, 0, 1, 0, 0, 0], 256)).Data[1]);
         Assert.Equal(3, (await initiator.ExecuteAsync([0xa3, 0x0c, 3, 0x9e, 0, 0x10, 0, 0, 1, 0, 0, 0], 256)).Data[1]);
         (await initiator.ExecuteAsync([0xa3, 0x0c, 1, 0x9e, 0, 0, 0, 0, 1, 0, 0, 0], 256)).AssertSense(5, 0x2400);
@@ -267,7 +267,7 @@ public class ScsiTests
         {
             for (var at = 1; at < command.CdbLengthBytes; at++)
             {
-                var usage = at == 1 && command.ServiceAction is not null ? 0x1f : command.Usage[at];
+                var usage = at == 1 && command.ServiceAction is not null ? command.Usage[at] | 0x1f : command.Usage[at];
                 for (var bit = 0; bit < 8; bit++)
                 {
                     if ((usage & (1 << bit)) != 0) continue;

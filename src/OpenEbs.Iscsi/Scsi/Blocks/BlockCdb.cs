@@ -14,7 +14,7 @@ internal static class BlockCdb
         var kind = command.Descriptor!.Kind;
         var blocks = (ulong)(facts.SizeBytes / facts.BlockLength);
         command.BlockLength = facts.BlockLength;
-        command.ForceUnitAccess = kind is CommandKind.Read or CommandKind.Write or CommandKind.CompareAndWrite
+        command.ForceUnitAccess = kind is CommandKind.Read or CommandKind.Write or CommandKind.CompareAndWrite or CommandKind.WriteAtomic or CommandKind.OrWrite
             && command.Cdb[0] is not ((byte)OperationCode.Read6 or (byte)OperationCode.Write6) && (command.Cdb[1] & 0x08) != 0;
 
         // SBC-3 §4.5: a run that begins or ends beyond the last block is refused, also an empty one that begins there.
@@ -35,8 +35,9 @@ internal static class BlockCdb
     }
 
     /// <summary>Offset of the length field in the CDB, for field pointers.</summary>
-    public static int LengthOffset(ScsiCommand command) => command.Descriptor!.Kind == CommandKind.CompareAndWrite ? 13 : command.Descriptor.CdbLengthBytes switch
+    public static int LengthOffset(ScsiCommand command) => command.Descriptor!.Kind is CommandKind.CompareAndWrite ? 13 : command.Descriptor.CdbLengthBytes switch
     {
+        _ when command.Descriptor.Kind == CommandKind.WriteAtomic => 12,
         6 => 4,
         10 => 7,
         12 => 6,
@@ -63,7 +64,12 @@ internal static class BlockCdb
                 break;
             default:
                 command.Lba = command.Cdb64(2);
-                command.BlockCount = command.Descriptor.Kind == CommandKind.CompareAndWrite ? command.Cdb[13] : command.Cdb32(10);
+                command.BlockCount = command.Descriptor.Kind switch
+                {
+                    CommandKind.CompareAndWrite => command.Cdb[13],
+                    CommandKind.WriteAtomic => command.Cdb16(12),
+                    _ => command.Cdb32(10),
+                };
                 break;
         }
     }
@@ -74,6 +80,9 @@ internal static class BlockCdb
     {
         CommandKind.CompareAndWrite => (long)IscsiLimits.MaxCompareAndWriteBlocks * facts.BlockLength,
         CommandKind.WriteSame => IscsiLimits.MaxWriteSameBytes,
+
+        // Promise P5: one store I/O.
+        CommandKind.WriteAtomic => IscsiLimits.MaxStoreIoBytes,
         CommandKind.PreFetch or CommandKind.SynchronizeCache => long.MaxValue,
         _ => IscsiLimits.MaxTransferBytes,
     };

@@ -18,7 +18,9 @@ internal static class BlockTransfers
         for (long done = 0; done < wanted;)
         {
             var length = (int)Math.Min(wanted - done, IscsiLimits.MaxStoreIoBytes);
-            var result = await store.ReadAsync(((long)command.Lba * command.BlockLength) + done, length, command.Aborted);
+            StoreIoResult result;
+            do result = await store.ReadAsync(((long)command.Lba * command.BlockLength) + done, length, command.StateVersion, command.Aborted);
+            while (command.IsToRepeat(result));
             if (!Succeeded(command, result, length)) return;
             done += length;
             var usable = (int)Math.Min(length, command.DataInRoomBytes - (done - length));
@@ -38,10 +40,12 @@ internal static class BlockTransfers
         if (whole > 0)
         {
             var offset = ((long)command.Lba * command.BlockLength) + command.PieceOffset;
-            var result = await store.WriteAsync(offset, command.DataOut!, whole, command.ForceUnitAccess, command.Aborted);
+            StoreIoResult result;
+            do result = await store.WriteAsync(offset, command.DataOut!, whole, command.ForceUnitAccess, command.StateVersion, command.Aborted);
+            while (command.IsToRepeat(result));
             if (result.Status != StoreIoStatus.Ok)
             {
-                command.Fail(StoreFailures.ToSense(result, isWrite: true));
+                command.Fail(result, isWrite: true);
                 return;
             }
         }
@@ -54,13 +58,16 @@ internal static class BlockTransfers
     private static async ValueTask WritePartialBlockAsync(ScsiCommand command, ILogicalUnitStore store, long offsetBytes, int lengthBytes)
     {
         var at = ((long)command.Lba * command.BlockLength) + offsetBytes;
-        var old = await store.ReadAsync(at, command.BlockLength, command.Aborted);
+        StoreIoResult old, result;
+        do old = await store.ReadAsync(at, command.BlockLength, command.StateVersion, command.Aborted);
+        while (command.IsToRepeat(old));
         if (!Succeeded(command, old, command.BlockLength)) return;
         using var block = old.Data!;
         command.DataOutSpan[^lengthBytes..].CopyTo(block.Memory.Span);
-        var result = await store.WriteAsync(at, block, command.BlockLength, command.ForceUnitAccess, command.Aborted);
+        do result = await store.WriteAsync(at, block, command.BlockLength, command.ForceUnitAccess, command.StateVersion, command.Aborted);
+        while (command.IsToRepeat(result));
         if (result.Status == StoreIoStatus.Ok) command.Finish();
-        else command.Fail(StoreFailures.ToSense(result, isWrite: true));
+        else command.Fail(result, isWrite: true);
     }
 
     /// <summary>SBC-3 §5.36 WRITE AND VERIFY: on stable media, then read back from there; BYTCHK compares.</summary>
@@ -87,11 +94,16 @@ internal static class BlockTransfers
     {
         if (command.PieceLengthBytes > 0)
         {
-            var result = await store.CompareAndWriteAsync((long)command.Lba * command.BlockLength, command.DataOut!, command.PieceLengthBytes,
-                command.ForceUnitAccess, command.Aborted);
+            StoreIoResult result;
+            do
+            {
+                result = await store.CompareAndWriteAsync((long)command.Lba * command.BlockLength, command.DataOut!, command.PieceLengthBytes,
+                    command.ForceUnitAccess, command.StateVersion, command.Aborted);
+            }
+            while (command.IsToRepeat(result));
             if (result.Status != StoreIoStatus.Ok)
             {
-                command.Fail(StoreFailures.ToSense(result, isWrite: true));
+                command.Fail(result, isWrite: true);
                 return;
             }
         }
@@ -104,7 +116,9 @@ internal static class BlockTransfers
         for (long done = 0; done < lengthBytes;)
         {
             var length = (int)Math.Min(lengthBytes - done, IscsiLimits.MaxStoreIoBytes);
-            var result = await store.ReadAsync(((long)command.Lba * command.BlockLength) + offsetBytes + done, length, command.Aborted);
+            StoreIoResult result;
+            do result = await store.ReadAsync(((long)command.Lba * command.BlockLength) + offsetBytes + done, length, command.StateVersion, command.Aborted);
+            while (command.IsToRepeat(result));
             using (result.Data)
             {
                 if (!Succeeded(command, result, length, keepData: true)) return;
@@ -133,9 +147,8 @@ internal static class BlockTransfers
         if (result.Status == StoreIoStatus.Ok && result.Data is not null && result.Data.Memory.Length >= length) return true;
 
         // A store that says Ok and returns too little is broken; better an error than somebody else's bytes.
-        command.Fail(result.Status == StoreIoStatus.Ok
-            ? new SenseData(SenseKey.HardwareError, AdditionalSense.InternalTargetFailure)
-            : StoreFailures.ToSense(result, isWrite: false));
+        if (result.Status == StoreIoStatus.Ok) command.Fail(new SenseData(SenseKey.HardwareError, AdditionalSense.InternalTargetFailure));
+        else command.Fail(result, isWrite: false);
         if (!keepData) result.Data?.Dispose();
         return false;
     }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Portals;
 using OpenEbs.Iscsi.Scsi.Sense;
+using OpenEbs.Iscsi.Scsi.Shared;
 
 namespace OpenEbs.Iscsi.Scsi.Blocks;
 
@@ -24,10 +25,12 @@ internal static class Provisioning
 
         if (ranges.Count > 0)
         {
-            var result = await store.WriteZeroesAsync(ranges, forceUnitAccess: false, command.Aborted);
+            StoreIoResult result;
+            do result = await store.WriteZeroesAsync(ranges, forceUnitAccess: false, command.StateVersion, command.Aborted);
+            while (command.IsToRepeat(result));
             if (result.Status != StoreIoStatus.Ok)
             {
-                command.Fail(StoreFailures.ToSense(result, isWrite: true));
+                command.Fail(result, isWrite: true);
                 return;
             }
         }
@@ -46,9 +49,11 @@ internal static class Provisioning
         var isZero = command.DataOutLengthBytes == 0 || command.DataOutSpan.IndexOfAnyExcept((byte)0) < 0;
         if (isZero)
         {
-            var result = await store.WriteZeroesAsync([new MappedRange(offset, length, false)], forceUnitAccess: false, command.Aborted);
-            if (result.Status == StoreIoStatus.Ok) command.Finish();
-            else command.Fail(StoreFailures.ToSense(result, isWrite: true));
+            StoreIoResult zeroed;
+            do zeroed = await store.WriteZeroesAsync([new MappedRange(offset, length, false)], forceUnitAccess: false, command.StateVersion, command.Aborted);
+            while (command.IsToRepeat(zeroed));
+            if (zeroed.Status == StoreIoStatus.Ok) command.Finish();
+            else command.Fail(zeroed, isWrite: true);
             return;
         }
 
@@ -59,10 +64,12 @@ internal static class Provisioning
         {
             var count = (int)Math.Min(length - done, pieceBytes);
             command.Aborted.ThrowIfCancellationRequested();
-            var result = await store.WriteAsync(offset + done, pattern, count, forceUnitAccess: false, command.Aborted);
+            StoreIoResult result;
+            do result = await store.WriteAsync(offset + done, pattern, count, forceUnitAccess: false, command.StateVersion, command.Aborted);
+            while (command.IsToRepeat(result));
             if (result.Status != StoreIoStatus.Ok)
             {
-                command.Fail(StoreFailures.ToSense(result, isWrite: true));
+                command.Fail(result, isWrite: true);
                 return;
             }
 
@@ -75,6 +82,7 @@ internal static class Provisioning
     /// <summary>GET LBA STATUS: as many descriptors as fit, the first beginning at the LBA asked for.</summary>
     public static async ValueTask GetLbaStatusAsync(ScsiCommand command, ILogicalUnitStore store, LogicalUnitFacts facts)
     {
+        if (!await UnitAccess.ConfirmAsync(command, command.Nexus!, IscsiLimits.ChangePatience)) return;
         var allocation = (long)command.Cdb32(10);
         var room = (int)Math.Clamp((allocation - UnmapHeaderBytes) / DescriptorBytes, 1, IscsiLimits.MaxLbaStatusDescriptors);
         var start = (long)command.Lba * facts.BlockLength;

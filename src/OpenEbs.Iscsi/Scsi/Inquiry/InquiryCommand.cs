@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
-using System.Security.Cryptography;
 using System.Text;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Portals;
+using OpenEbs.Iscsi.Scsi.Copies;
 using OpenEbs.Iscsi.Scsi.Sense;
 
 namespace OpenEbs.Iscsi.Scsi.Inquiry;
@@ -18,7 +18,7 @@ internal static class InquiryCommand
     /// <summary>Peripheral qualifier 011b, device type 1Fh: no logical unit can be there (SPC-4 §6.6.2).</summary>
     private const byte NoDevice = 0x7f;
 
-    private static ReadOnlySpan<byte> VpdPages => [0x00, 0x80, 0x83, 0x86, 0x87, 0xb0, 0xb1, 0xb2, 0xb7];
+    private static ReadOnlySpan<byte> VpdPages => [0x00, 0x80, 0x83, 0x86, 0x87, 0x8f, 0xb0, 0xb1, 0xb2, 0xb7];
 
     public static void Execute(ScsiCommand command, Nexus nexus, LogicalUnitFacts facts)
     {
@@ -55,6 +55,7 @@ internal static class InquiryCommand
         data[2] = 0x06; // VERSION: SPC-4.
         data[3] = 0x12; // HISUP; RESPONSE DATA FORMAT 2.
         data[4] = 96 - 5;
+        data[5] = 0x18; // TPGS 01b, implicit asymmetric access only; 3PC.
         data[6] = 0x10; // MULTIP: every gateway is a target port.
         data[7] = 0x02; // CMDQUE.
         Encoding.ASCII.GetBytes(Vendor, data[8..]);
@@ -77,6 +78,7 @@ internal static class InquiryCommand
             0x83 => WriteIdentification(nexus, facts, data[4..]),
             0x86 => WriteExtendedInquiry(facts, data),
             0x87 => WriteModePagePolicy(data[4..]),
+            0x8f => ReceiveCopyResults.WriteVitalPage(data[4..]),
             0xb0 => BlockVitalPages.WriteBlockLimits(facts, data),
             0xb1 => BlockVitalPages.WriteBlockDeviceCharacteristics(data),
             0xb2 => BlockVitalPages.WriteLogicalBlockProvisioning(data),
@@ -99,13 +101,7 @@ internal static class InquiryCommand
     {
         var length = 0;
 
-        // NAA 3h, locally assigned: 60 bits made from the volume's Uid, equal on all portals. (NAA 6h needs a company id, which we have not.)
-        Span<byte> hash = stackalloc byte[32];
-        Span<byte> uid = stackalloc byte[16];
-        facts.Uid.TryWriteBytes(uid, bigEndian: true, out _);
-        SHA256.HashData(uid, hash);
-        hash[0] = (byte)(0x30 | (hash[0] & 0x0f));
-        length += WriteDesignator(data[length..], codeSet: 1, association: 0, type: 3, hash[..8]);
+        length += WriteDesignator(data[length..], codeSet: 1, association: 0, type: 3, UnitDesignator.NaaOf(facts.Uid));
 
         // T10 vendor identification: vendor and serial number.
         var vendorId = Encoding.ASCII.GetBytes(Vendor + facts.Uid.ToString("N"));
@@ -147,12 +143,11 @@ internal static class InquiryCommand
         return 60;
     }
 
-    /// <summary>SPC-4 §7.8.9: every page is kept per target port (see <see cref="LogicalUnit"/>).</summary>
+    /// <summary>SPC-4 §7.8.9: every page is shared by all initiators and target ports (policy 00b).</summary>
     private static int WriteModePagePolicy(Span<byte> data)
     {
         data[0] = 0x3f;
         data[1] = 0xff;
-        data[2] = 0x01;
         return 4;
     }
 }
@@ -181,6 +176,9 @@ internal static class BlockVitalPages
         BinaryPrimitives.WriteUInt32BigEndian(data[28..], physicalBlocks);
         BinaryPrimitives.WriteUInt32BigEndian(data[32..], 0x80000000); // UGAVALID, alignment 0.
         BinaryPrimitives.WriteUInt64BigEndian(data[36..], (ulong)(IscsiLimits.MaxWriteSameBytes / blockLength));
+
+        // SBC-4: MAXIMUM ATOMIC TRANSFER LENGTH (promise P5); no alignment, no granularity, no boundaries.
+        BinaryPrimitives.WriteUInt32BigEndian(data[44..], IscsiLimits.MaxStoreIoBytes / blockLength);
         return 60;
     }
 
@@ -188,6 +186,7 @@ internal static class BlockVitalPages
     public static int WriteBlockDeviceCharacteristics(Span<byte> data)
     {
         BinaryPrimitives.WriteUInt16BigEndian(data[4..], 1); // MEDIUM ROTATION RATE: does not rotate.
+        data[7] = 0x40; // WABEREQ 01b: after a block erase reads are good.
         data[8] = 0x02; // FUAB: a flush and FUA mean stable media (promise P2).
         return 60;
     }

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Scsi.Sense;
+using OpenEbs.Iscsi.Scsi.Shared;
 
 namespace OpenEbs.Iscsi.Scsi.Modes;
 
@@ -12,8 +13,8 @@ internal static class ModeCommands
     /// <summary>DPOFUA: DPO and FUA are accepted (SBC-3 §6.4.1).</summary>
     private const byte DpoFuaBit = 0x10;
 
-    /// <summary>WP: the medium is write protected (SBC-3 §6.4.1).</summary>
-    private const byte WriteProtectBit = 0x80;
+    /// <summary>WP: the medium is write protected (SBC-3 §6.4.1), by SWP or because the volume takes no writes at present.</summary>
+    private const byte WriteProtectedBit = 0x80;
 
     public static void Sense(ScsiCommand command, Nexus nexus, LogicalUnitFacts facts)
     {
@@ -39,6 +40,8 @@ internal static class ModeCommands
             return;
         }
 
+        var state = nexus.RefreshState();
+        var deviceSpecific = (byte)(DpoFuaBit | (state.WriteProtected || facts.IsWriteProtected ? WriteProtectedBit : 0));
         Span<byte> data = stackalloc byte[MaxModeDataBytes];
         data.Clear();
         var length = ten ? 8 : 4;
@@ -48,21 +51,21 @@ internal static class ModeCommands
         {
             if (code != ModePages.AllPages && code != candidate) continue;
             var page = data.Slice(length, ModePages.LengthBytes(candidate));
-            ModePages.Write(candidate, control, facts, nexus.Unit.DescriptorSense, page);
+            ModePages.Write(candidate, control, facts, state, page);
             length += page.Length;
         }
 
         if (ten)
         {
             BinaryPrimitives.WriteUInt16BigEndian(data, (ushort)(length - 2));
-            data[3] = DeviceSpecific(facts);
+            data[3] = deviceSpecific;
             data[4] = (byte)((command.Cdb[1] & 0x10) != 0 && descriptorBytes > 0 ? 1 : 0);
             BinaryPrimitives.WriteUInt16BigEndian(data[6..], (ushort)descriptorBytes);
         }
         else
         {
             data[0] = (byte)(length - 1);
-            data[2] = DeviceSpecific(facts);
+            data[2] = deviceSpecific;
             data[3] = (byte)descriptorBytes;
         }
 
@@ -70,36 +73,42 @@ internal static class ModeCommands
         command.Finish();
     }
 
-    private static byte DeviceSpecific(LogicalUnitFacts facts) => facts.IsWriteProtected ? (byte)(DpoFuaBit | WriteProtectBit) : DpoFuaBit;
 
     /// <summary>Length of the parameter list that a MODE SELECT brings.</summary>
     public static int ParameterListLength(ScsiCommand command) =>
         command.Cdb[0] == (byte)OperationCode.ModeSelect10 ? command.Cdb16(7) : command.Cdb[4];
 
-    public static void Select(ScsiCommand command, Nexus nexus, LogicalUnitFacts facts)
+    public static ValueTask SelectAsync(ScsiCommand command, Nexus nexus, LogicalUnitFacts facts)
     {
         // SPC-4 §6.11: PF zero means vendor specific data, which does not exist here.
         if ((command.Cdb[1] & 0x10) == 0)
         {
             command.Fail(SenseData.InvalidCdbField(1, 4));
-            return;
+            return ValueTask.CompletedTask;
         }
 
+        return UnitChanges.ApplyAsync(command, nexus, state => Select(command, nexus, facts, state), drains: false);
+    }
+
+    /// <summary>The state with the modes that the list sets; null when the list is wrong.</summary>
+    private static UnitState? Select(ScsiCommand command, Nexus nexus, LogicalUnitFacts facts, UnitState state)
+    {
         var list = command.DataOutLengthBytes == 0 ? default : command.DataOutSpan;
-        var ten = command.Cdb[0] == (byte)OperationCode.ModeSelect10;
-        var descriptorSense = nexus.Unit.DescriptorSense;
-        if (!list.IsEmpty && CheckList(list, ten, facts, nexus, ref descriptorSense) is { } sense)
+        var next = state;
+        if (!list.IsEmpty && CheckList(list, command.Cdb[0] == (byte)OperationCode.ModeSelect10, facts, state, ref next) is { } sense)
         {
             command.Fail(sense);
-            return;
+            return null;
         }
 
-        nexus.Unit.SetDescriptorSense(descriptorSense, nexus);
-        command.Finish();
+        if (next.DescriptorSense == state.DescriptorSense && next.WriteProtected == state.WriteProtected) return state;
+
+        // SPC-4 §5.8: the other initiators, through whichever portal, are told.
+        return next.Tell(AdditionalSense.ModeParametersChanged, null, except: nexus.Id);
     }
 
     /// <summary>Everything is checked before anything is changed; a value that is not changeable must be sent as it is (SPC-4 §6.11).</summary>
-    private static SenseData? CheckList(ReadOnlySpan<byte> list, bool ten, LogicalUnitFacts facts, Nexus nexus, ref bool descriptorSense)
+    private static SenseData? CheckList(ReadOnlySpan<byte> list, bool ten, LogicalUnitFacts facts, UnitState state, ref UnitState next)
     {
         var offset = ten ? 8 : 4;
         if (list.Length < offset) return SenseData.IllegalRequest(AdditionalSense.ParameterListLengthError);
@@ -125,15 +134,23 @@ internal static class ModeCommands
             if (list.Length < offset + 2) return SenseData.IllegalRequest(AdditionalSense.ParameterListLengthError);
             if (list[offset + 1] != length - 2) return SenseData.InvalidParameter(offset + 1);
             if (list.Length < offset + length) return SenseData.IllegalRequest(AdditionalSense.ParameterListLengthError);
-            ModePages.Write(code, PageControl.Current, facts, nexus.Unit.DescriptorSense, current[..length]);
-            ModePages.Write(code, PageControl.Changeable, facts, false, changeable[..length]);
+            ModePages.Write(code, PageControl.Current, facts, state, current[..length]);
+            ModePages.Write(code, PageControl.Changeable, facts, state, changeable[..length]);
             for (var i = 2; i < length; i++)
             {
                 var wrong = (list[offset + i] ^ current[i]) & ~changeable[i];
                 if (wrong != 0) return SenseData.InvalidParameter(offset + i, 31 - int.LeadingZeroCount(wrong));
             }
 
-            if (code == ModePages.Control) descriptorSense = (list[offset + 2] & ModePages.DescriptorSenseBit) != 0;
+            if (code == ModePages.Control)
+            {
+                next = next with
+                {
+                    DescriptorSense = (list[offset + 2] & ModePages.DescriptorSenseBit) != 0,
+                    WriteProtected = (list[offset + 4] & ModePages.WriteProtectBit) != 0,
+                };
+            }
+
             offset += length;
         }
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using OpenEbs.Iscsi.LogicalUnits;
+using OpenEbs.Iscsi.Scsi.Shared;
 
 namespace OpenEbs.Iscsi.Scsi.Modes;
 
@@ -21,8 +22,11 @@ internal static class ModePages
     public const byte AllPages = 0x3f;
     public const byte AllSubpages = 0xff;
 
-    /// <summary>D_SENSE, bit 2 of byte 2 of the control page: the only changeable bit.</summary>
+    /// <summary>D_SENSE, bit 2 of byte 2 of the control page.</summary>
     public const byte DescriptorSenseBit = 0x04;
+
+    /// <summary>SWP, software write protect, bit 3 of byte 4 of the control page. These two are the changeable bits.</summary>
+    public const byte WriteProtectBit = 0x08;
 
     /// <summary>Ascending, as MODE SENSE returns them.</summary>
     public static ReadOnlySpan<byte> Codes => [ReadWriteErrorRecovery, Caching, Control];
@@ -37,7 +41,7 @@ internal static class ModePages
     };
 
     /// <summary>Writes one page.</summary>
-    public static void Write(byte code, PageControl control, LogicalUnitFacts facts, bool descriptorSense, Span<byte> page)
+    public static void Write(byte code, PageControl control, LogicalUnitFacts facts, UnitState state, Span<byte> page)
     {
         page.Clear();
         page[0] = code;
@@ -53,23 +57,25 @@ internal static class ModePages
                 if (control != PageControl.Changeable && facts.WriteCache) page[2] = 0x04;
                 break;
             case Control:
-                WriteControl(control, descriptorSense, page);
+                WriteControl(control, state, page);
                 break;
         }
     }
 
     /// <summary>SPC-4 §7.5.10.</summary>
-    private static void WriteControl(PageControl control, bool descriptorSense, Span<byte> page)
+    private static void WriteControl(PageControl control, UnitState state, Span<byte> page)
     {
         if (control == PageControl.Changeable)
         {
             page[2] = DescriptorSenseBit;
+            page[4] = WriteProtectBit;
             return;
         }
 
         // TST 001b: a task set for each I_T nexus. GLTSD: no log parameters are saved.
         page[2] = 0x20 | 0x02;
-        if (control == PageControl.Current && descriptorSense) page[2] |= DescriptorSenseBit;
+        if (control == PageControl.Current && state.DescriptorSense) page[2] |= DescriptorSenseBit;
+        if (control == PageControl.Current && state.WriteProtected) page[4] |= WriteProtectBit;
 
         // QUEUE ALGORITHM MODIFIER 1h, unrestricted: overlapping commands in flight together may take effect in either order.
         page[3] = 0x10;
