@@ -166,7 +166,7 @@ public class VolumeConnectionTests
         var connection = Connect();
         using var cancellation = new CancellationTokenSource();
         var data = IoBufferPool.Shared.RentBuffer(8192);
-        var write = connection.WriteAsync(0, data, IoFlags.None, cancellation.Token).AsTask();
+        var write = connection.WriteAsync(0, data, IoFlags.None, cancellationToken: cancellation.Token).AsTask();
         var stuck = _volume.Next();
         await cancellation.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write);
@@ -220,7 +220,7 @@ public class VolumeConnectionTests
             using var cancellation = new CancellationTokenSource();
             var data = IoBufferPool.Shared.RentBuffer(4096).AddReference();
             buffers.Add(data);
-            var write = connection.WriteAsync((i % 4) * 2048, data, IoFlags.None, cancellation.Token).AsTask();
+            var write = connection.WriteAsync((i % 4) * 2048, data, IoFlags.None, cancellationToken: cancellation.Token).AsTask();
             if (i % 3 == 0) Thread.SpinWait(i % 500);
             await cancellation.CancelAsync();
             try
