@@ -5,7 +5,7 @@ namespace OpenEbs.Client;
 
 /// <summary>The bytes of a volume. Reads and writes may start and end anywhere; parts of logical blocks are written by reading the block first. Not thread-safe, and not atomic against other
 /// writers of the same blocks. <see cref="Flush"/> makes what was written durable; so does closing.</summary>
-/// <remarks>A call that fails because the volume moves is made again until the volume's ioTimeout has passed. The length is that of when the stream was opened.</remarks>
+/// <remarks>A call that fails because the volume moves is made again until the volume's ioTimeout has passed; on a volume that is frozen it waits as the volume's policy says, or until it is cancelled. The length is that of when the stream was opened.</remarks>
 public sealed class VolumeStream : Stream
 {
     /// <summary>Most bytes in one call: what a volume writes atomically.</summary>
@@ -184,7 +184,7 @@ public sealed class VolumeStream : Stream
             var problem = "the volume is moving";
             try
             {
-                var reply = await call();
+                var reply = await call().AsTask().WaitAsync(cancellationToken);
                 if (reply.Status == IoStatus.Ok) return reply;
                 if (reply.Status != IoStatus.Fenced) throw new VolumeIoException(reply.Status, $"Volume '{_attachment.Name}' could not {what}: {reply.Status}{(reply.Detail.Length > 0 ? $", {reply.Detail}" : "")}.");
             }

@@ -49,6 +49,9 @@ public enum FaultKind
 
     /// <summary>A node's process is stopped in order, and hands over what it has.</summary>
     OrderlyStop,
+
+    /// <summary>The date of a host is set, forwards or backwards.</summary>
+    ClockJump,
 }
 
 /// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places
@@ -56,7 +59,7 @@ public enum FaultKind
 public sealed class WorldSettings
 {
     /// <summary>Not of every world, and drawn after all others; the last of them last.</summary>
-    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool, FaultKind.MediaDamage, FaultKind.OrderlyStop];
+    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool, FaultKind.MediaDamage, FaultKind.OrderlyStop, FaultKind.ClockJump];
 
     public WorldSettings(SeededRandom random)
     {
@@ -77,6 +80,7 @@ public sealed class WorldSettings
         DrawSpace(random);
         DrawDamage(random);
         DrawStops(random);
+        if (!OnlySpaceRunsOut && random.Chance(0.2)) FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.ClockJump, 0.1 + random.NextDouble())).ToDictionary();
     }
 
     public int ReplicaCount { get; }

@@ -129,7 +129,8 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     public async ValueTask<VolumeIoResult> FlushAsync()
     {
         var deadline = Deadline();
-        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok) return new VolumeIoResult(refused);
+        if (State != CoordinatorState.Serving && await PassGateAsync(deadline) is var refused && refused != VolumeIoStatus.Ok)
+            return new VolumeIoResult(refused == VolumeIoStatus.WriteProtected ? VolumeIoStatus.TimedOut : refused);
         using var passage = _gate.Enter();
         var askedAt = _context.Now;
         var status = _freeze.Refusal != VolumeIoStatus.Ok && _context.CommitSeq < _context.Log.LastSeq ? VolumeIoStatus.TimedOut : await _order.FlushAsync(deadline);

@@ -170,6 +170,9 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
             case FaultKind.RemoveReplica: return RemoveReplica(replica);
             case FaultKind.MediaDamage: return Damage(replica);
             case FaultKind.OrderlyStop: return new OrderlyStop(world, gateways, random, Cut, Later).TryBegin(host, length);
+            case FaultKind.ClockJump:
+                host.Time.DateError = random.Pick<TimeSpan>([TimeSpan.Zero, TimeSpan.FromSeconds(-3), TimeSpan.FromHours(1), TimeSpan.FromDays(-400), TimeSpan.FromDays(4000)]);
+                return true;
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown fault.");
         }

@@ -1,6 +1,6 @@
 namespace OpenEbs.Simulation.Scheduling;
 
-/// <summary>A host's clock: virtual time that runs a little fast or slow. Its timers belong to the process that creates them: they stop with it and are late when it is paused.</summary>
+/// <summary>A host's clock: virtual time that runs a little fast or slow; its date may jump, as when somebody sets it, its time stamps never do. Its timers belong to the process that creates them: they stop with it and are late when it is paused.</summary>
 public sealed class SimulatedTime : TimeProvider
 {
     private static readonly DateTimeOffset Beginning = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
@@ -22,7 +22,10 @@ public sealed class SimulatedTime : TimeProvider
 
     public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
 
-    public override DateTimeOffset GetUtcNow() => Beginning.AddTicks(GetTimestamp());
+    /// <summary>By how much the date is wrong.</summary>
+    public TimeSpan DateError { get; set; }
+
+    public override DateTimeOffset GetUtcNow() => Beginning.AddTicks(GetTimestamp()) + DateError;
 
     public override long GetTimestamp() => _offset + (long)(_scheduler.Now * _rate);
 
