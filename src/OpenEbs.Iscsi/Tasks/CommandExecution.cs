@@ -38,7 +38,9 @@ internal sealed class CommandExecution
         _telemetry = new CommandTelemetry(session, portal);
         Room = new DataRoom(session, portal.Budget, task => _data!.Continue(task, flush: true), EndAborted);
         _data = new DataTransfer(this, session, portal, _writer);
-        _nexus.AbortEarlier = version => _ = AbortAsync(static (task, before) => task.Command.StateVersion < (long)before!, version);
+
+        // Only what is half done. What this portal has not begun may just as well have come after the reset, the command among it by which the portal learns of it: that must hear of it, and be answered.
+        _nexus.AbortEarlier = version => _ = AbortAsync(static (task, before) => task.Command.HasBegun && task.Command.StateVersion < (long)before!, version);
     }
 
     /// <summary>The session's part of the data budget.</summary>

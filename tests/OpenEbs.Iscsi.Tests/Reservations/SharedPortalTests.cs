@@ -95,9 +95,13 @@ public sealed class SharedPortalTests : IAsyncDisposable
         await _store.WaitInsideAsync(1);
         (await ReserveOutAsync(one, 5, 3, key: 0x11, action: 0x22)).AssertGood();
         _store.Open();
-        await two.ExpectSilenceAsync();
+
+        // Neither was begun: the first hears of it, the other meets the reservation; nothing of them is written.
+        var ended = await two.ExpectAsync(Opcode.ScsiResponse);
+        Assert.Equal((write.Header.InitiatorTaskTag, 2, 6, 0x2a, 5), (ended.Header.InitiatorTaskTag, ended.Header.Bytes[3], ended.Data[4] & 0x0f, ended.Data[14], ended.Data[15]));
         await two.SendAsync(TestInitiator.DataOut(waiting, request.Header.TargetTransferTag, 0, 0, Filled(0xee), final: true));
-        (await two.ExecuteAsync(TestUnitReady)).AssertSense(6, 0x2a05);
+        ended = await two.ExpectAsync(Opcode.ScsiResponse);
+        Assert.Equal((waiting.Header.InitiatorTaskTag, 0x18), (ended.Header.InitiatorTaskTag, ended.Header.Bytes[3]));
         (await two.ExecuteAsync(TestUnitReady)).AssertGood();
         Assert.Equal(0x18, (await two.ExecuteAsync(Read1, 512)).Status);
         Assert.Equal(new byte[512], (await one.ExecuteAsync(Read1, 512)).Data);
@@ -117,10 +121,27 @@ public sealed class SharedPortalTests : IAsyncDisposable
         await one.SendAsync(one.TaskManagement(5));
         Assert.Equal(0, (await one.ExpectAsync(Opcode.TaskManagementResponse)).Response);
         _store.Open();
-        await two.ExpectSilenceAsync();
-        (await two.ExecuteAsync(TestUnitReady)).AssertSense(6, 0x2903);
+
+        // The write was not begun: it hears of the reset, and did nothing.
+        var ended = await two.ExpectAsync(Opcode.ScsiResponse);
+        Assert.Equal((2, 6, 0x29, 3), (ended.Header.Bytes[3], ended.Data[4] & 0x0f, ended.Data[14], ended.Data[15]));
+        (await two.ExecuteAsync(TestUnitReady)).AssertGood();
         (await one.ExecuteAsync(TestUnitReady)).AssertSense(6, 0x2903);
         Assert.Equal(new byte[512], (await one.ExecuteAsync(Read1, 512)).Data);
+    }
+
+    [Fact]
+    public async Task Command_ByWhichAPortalLearnsOfAReset_IsAnswered()
+    {
+        await using var one = await LogInAsync(1, One);
+        await using var two = await LogInAsync(2, Two);
+        foreach (var cdb in new[] { TestUnitReady, Read1 })
+        {
+            await one.SendAsync(one.TaskManagement(5));
+            Assert.Equal(0, (await one.ExpectAsync(Opcode.TaskManagementResponse)).Response);
+            (await two.ExecuteAsync(cdb, cdb == Read1 ? 512u : 0)).AssertSense(6, 0x2903);
+            (await two.ExecuteAsync(cdb, cdb == Read1 ? 512u : 0)).AssertGood();
+        }
     }
 
     [Fact]
