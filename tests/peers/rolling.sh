@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# `dev --nodes 3` under fio with verification, through an initiator that knows all three portals (paths.c): each node is stopped in order (SIGTERM) and comes back, in turn; then, with a gateway that
+# `dev --nodes 3` under fio with verification, through an initiator that knows all three portals (portals.c): each node is stopped in order (SIGTERM) and comes back, in turn; then, with a gateway that
 # stays, the coordinator is moved by a drain and by stopping the node to which it went. The client sees no error; what it waited at most is printed.
 . "$(dirname "$0")/lib.sh"
 need tools gcc fio ss curl jq
 [ "$TARGET" = dev ] || { skip rolling "is about the product only"; finish; }
-PATHS=$WORK/paths; gcc -O2 -Wall "$ROOT/tests/peers/paths.c" -o "$PATHS" -liscsi || { fail compile "gcc failed"; finish; }
+PORTALS=$WORK/portals; gcc -O2 -Wall "$ROOT/tests/peers/portals.c" -o "$PORTALS" -liscsi || { fail compile "gcc failed"; finish; }
 start_dev --no-demo --nodes 3 --restart-delay 0s && create_volume test 128Mi || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
 use_volume test; check healthy healthy_within test 60 || finish
 SOCKET=$WORK/nbd.sock
-# paths PORTAL...: the bridge, with these portals. Sets BRIDGE.
-paths() { launch "$LOGS/paths.log" "$PATHS" "$SOCKET" "$IQN" 0 "$@"; BRIDGE=$LAUNCHED; within 20 test -S "$SOCKET"; }
+# paths NAME PORTAL...: the bridge, one session at a time through one of these portals. Sets BRIDGE.
+paths() { local name=$1; shift; launch "$LOGS/portals-$name.log" "$PORTALS" "$SOCKET" "$IQN" 1 "$@"; BRIDGE=$LAUNCHED; within 20 test -S "$SOCKET"; }
+# bridged NAME FIELD...: ends the bridge, and what it counted.
+bridged() {
+  local name=$1; shift; kill "$BRIDGE" 2>/dev/null; gone_within "$BRIDGE" 10; rm -f "$SOCKET"
+  tail -n 1 "$LOGS/portals-$name.log" | jq -r --args '. as $c | $ARGS.positional | map("\(.) \($c[.])") | join(", ")' "$@"
+}
 # load NAME SECS: fio in the background. Sets FIO.
 load() {
   launch "$LOGS/fio-$1.log" fio --ioengine=nbd --uri="nbd+unix:///?socket=$SOCKET" --name="$1" --size=96m --rw=randwrite --bsrange=512-64k --iodepth=8 --verify=crc32c --verify_fatal=1 \
@@ -34,17 +39,17 @@ ready() { curl -fsS -m 2 "http://127.0.0.1:$((HTTP_PORT + $1 - 1))/readyz"; }
 coordinator() { volume test | jq -r .coordinator; }
 events() { ctl events --volume test -n 500 -o json; }
 
-check three-portals paths "127.0.0.1:$ISCSI_PORT" "127.0.0.1:$((ISCSI_PORT + 1))" "127.0.0.1:$((ISCSI_PORT + 2))" || finish
+check three-portals paths rolling "127.0.0.1:$ISCSI_PORT" "127.0.0.1:$((ISCSI_PORT + 1))" "127.0.0.1:$((ISCSI_PORT + 2))" || finish
 load rolling 600
 for n in 1 2 3; do check "stop-node-$n" stop $n || break; note "$LAST_OUTPUT"; done
 kill -INT "$FIO"; ended rolling "each of three nodes stopped and back"
-note "sessions, longest time without one (ms), commands, errors: $(gone_within "$FIO" 1; tail -n 1 "$LOGS/paths.log" | tr '\t' ' ')"
 left_in_order() { volume test | jq -e '.state == "Healthy"' && events | jq -e '(if type == "array" then . else .items end) | map(select(.kind == "ReplicaLeft" and (.cause | test("shutting down")))) | length >= 3'; }
 check replicas-left-before-they-stopped left_in_order
-kill "$BRIDGE" 2>/dev/null; gone_within "$BRIDGE" 10; rm -f "$SOCKET"
+counts=$(bridged rolling errors aborted unanswered logins resent unit_attentions longest_ms); note "the initiator's counts: $counts"
+matches no-error-no-abort '^errors 0, aborted 0, unanswered 0, ' "$counts"
 
 # A gateway that stays: the first node's.
-API=$HTTP/api/v1; check one-portal paths "127.0.0.1:$ISCSI_PORT" || finish
+API=$HTTP/api/v1; check one-portal paths staying "127.0.0.1:$ISCSI_PORT" || finish
 beside() { [ "$(coordinator)" = node-1 ]; }
 load staying 600
 check coordinator-beside-its-gateway within 20 beside
@@ -57,7 +62,7 @@ check coordinator-on-the-third-node within 5 moved
 check uncordon ctl node uncordon node-1
 check coordinator-is-back within 20 beside
 kill -INT "$FIO"; ended staying "coordinator moved by a drain, a stop and its gateway"
-equal one-session 1 "$(gone_within "$FIO" 1; tail -n 1 "$LOGS/paths.log" | cut -f1)"
+equal one-session 'errors 0, aborted 0, logins 1, breaks 0' "$(bridged staying errors aborted logins breaks)"
 crashes=$(grep -cE '^ +at [A-Z]|Unhandled exception' "$SERVER_LOG"); equal no-stack-trace-in-the-log 0 "$crashes"
 check clean-stop stop_dev
 finish

@@ -13,7 +13,7 @@ TREE=${OPENEBS_TREE:-$ROOT}; SERVER=${OPENEBS_PROGRAM:-$TREE/src/OpenEbs.Server/
 [ -f "$SERVER" ] || { echo "$SERVER is not built: dotnet build -c Release" >&2; exit 2; }
 LOGS=${LOGS:-$ROOT/artifacts/soak/chaos}; rm -rf "$LOGS"; mkdir -p "$LOGS"
 WORK=$(mktemp -d "${TMPDIR:-/var/tmp}/openebs-chaos.XXXXXX")
-gcc -O2 -o "$WORK/portals" "$HERE/portals.c" -liscsi && gcc -O2 -o "$WORK/faultdisk" "$HERE/faultdisk.c" || { echo "the tools do not compile" >&2; exit 2; }
+gcc -O2 -o "$WORK/portals" "$HERE/../peers/portals.c" -liscsi && gcc -O2 -o "$WORK/faultdisk" "$HERE/faultdisk.c" || { echo "the tools do not compile" >&2; exit 2; }
 cp -r "$(dirname "$SERVER")" "$WORK/program"   # a build beside the run must not change it
 INNER=''
 trap '[ -z "$INNER" ] || kill -TERM "$INNER" 2>/dev/null' INT TERM

@@ -91,27 +91,19 @@ internal static class CommonOptions
         return default;
     }
 
-    public static AntiAffinity ParseAntiAffinity(ArgumentResult result)
-    {
-        var text = result.Tokens[0].Value;
-        if (Enum.TryParse<AntiAffinity>(text, ignoreCase: true, out var parsed) && !int.TryParse(text, out _)) return parsed;
-        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give soft (apart if that is possible) or hard (apart, or not at all).");
-        return default;
-    }
+    public static AntiAffinity ParseAntiAffinity(ArgumentResult result) => ParseChoice<AntiAffinity>(result, "soft (apart if that is possible) or hard (apart, or not at all)");
 
-    public static TimeoutAction ParseTimeoutAction(ArgumentResult result)
-    {
-        var text = result.Tokens[0].Value;
-        if (Enum.TryParse<TimeoutAction>(text, ignoreCase: true, out var parsed) && !int.TryParse(text, out _)) return parsed;
-        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give wait (I/O goes on waiting), error (it fails) or readonly (writes are refused).");
-        return default;
-    }
+    public static TimeoutAction ParseTimeoutAction(ArgumentResult result) => ParseChoice<TimeoutAction>(result, "wait (I/O goes on waiting), error (it fails) or readonly (writes are refused)");
 
-    public static Locality ParseLocality(ArgumentResult result)
+    public static Locality ParseLocality(ArgumentResult result) => ParseChoice<Locality>(result, "none or preferred (a replica on the node through whose gateway the volume is used)");
+
+    /// <summary>The name of a value, in whatever case; not its number.</summary>
+    private static T ParseChoice<T>(ArgumentResult result, string choices)
+        where T : struct, Enum
     {
         var text = result.Tokens[0].Value;
-        if (Enum.TryParse<Locality>(text, ignoreCase: true, out var parsed) && !int.TryParse(text, out _)) return parsed;
-        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give none or preferred (a replica on the node through whose gateway the volume is used).");
+        if (Enum.TryParse<T>(text, ignoreCase: true, out var parsed) && !int.TryParse(text, out _)) return parsed;
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{text}'; give {choices}.");
         return default;
     }
 

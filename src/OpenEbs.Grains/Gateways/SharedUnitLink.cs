@@ -57,7 +57,7 @@ public sealed class SharedUnitLink
                 if (await TryCallAsync(call, change, left, cancellationToken) is { Status: not IoStatus.Fenced } reply)
                 {
                     if (reply.State is { } state) Volatile.Write(ref _state, state);
-                    return await _connection.CatchUpAsync(reply.FactsVersion, started, cancellationToken) ? reply : late;
+                    return await CatchUpAsync(reply.FactsVersion, started, patience, cancellationToken) ? reply : late;
                 }
 
                 await Task.Delay(_options.MinRetryDelay, _time, cancellationToken);
@@ -66,6 +66,24 @@ public sealed class SharedUnitLink
         finally
         {
             _turn.Release();
+        }
+    }
+
+    /// <summary>Learns the volume's facts as well, where they have changed; not for longer than the patience of who asks, whatever the volume's policy is.</summary>
+    private async ValueTask<bool> CatchUpAsync(long factsVersion, long started, TimeSpan patience, CancellationToken cancellationToken)
+    {
+        if (_connection.Attachment.FactsVersion >= factsVersion) return true;
+        var left = patience - _time.GetElapsedTime(started);
+        if (left <= TimeSpan.Zero) return false;
+        using var limit = new CancellationTokenSource(left, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            return await _connection.CatchUpAsync(factsVersion, started, either.Token);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return false;
         }
     }
 

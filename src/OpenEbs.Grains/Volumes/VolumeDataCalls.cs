@@ -17,8 +17,12 @@ internal sealed class VolumeDataCalls(Func<VolumeCoordinator?> findCoordinator, 
     {
         using var span = CallTraces.Begin("volume read");
         if (findCoordinator() is not { } coordinator) return notHere();
-        if (!coordinator.Unit.Admits(unitVersion) && await RefuseAsync(coordinator, unitVersion) is { } refusal) return refusal;
-        var turnstile = coordinator.Unit.Enter();
+        SharedUnit.Turnstile? turnstile;
+        while ((turnstile = coordinator.Unit.TryEnter(unitVersion)) is null)
+        {
+            if (await RefuseAsync(coordinator, unitVersion) is { } refusal) return refusal;
+        }
+
         try
         {
             return VolumeReplies.From(await coordinator.ReadAsync(offsetBytes, lengthBytes), lengthBytes, done(coordinator));
@@ -33,9 +37,20 @@ internal sealed class VolumeDataCalls(Func<VolumeCoordinator?> findCoordinator, 
     public async ValueTask<IoReply> WriteAsync(long offsetBytes, IoBuffer data, IoFlags flags, long unitVersion)
     {
         using var span = CallTraces.Begin("volume write");
-        if (await RefuseAsync(data, unitVersion) is { } refusal) return refusal;
-        var coordinator = findCoordinator()!;
-        var turnstile = coordinator.Unit.Enter();
+        if (findCoordinator() is not { } coordinator)
+        {
+            data.Dispose();
+            return notHere();
+        }
+
+        SharedUnit.Turnstile? turnstile;
+        while ((turnstile = coordinator.Unit.TryEnter(unitVersion)) is null)
+        {
+            if (await RefuseAsync(coordinator, unitVersion) is not { } refusal) continue;
+            data.Dispose();
+            return refusal;
+        }
+
         try
         {
             return VolumeReplies.From(await coordinator.WriteAsync(offsetBytes, data, data.Length, (flags & IoFlags.ForceUnitAccess) != 0), 0, done(coordinator));
@@ -59,8 +74,12 @@ internal sealed class VolumeDataCalls(Func<VolumeCoordinator?> findCoordinator, 
     {
         using var span = CallTraces.Begin("volume write zeroes");
         if (findCoordinator() is not { } coordinator) return notHere();
-        if (!coordinator.Unit.Admits(unitVersion) && await RefuseAsync(coordinator, unitVersion) is { } refusal) return refusal;
-        var turnstile = coordinator.Unit.Enter();
+        SharedUnit.Turnstile? turnstile;
+        while ((turnstile = coordinator.Unit.TryEnter(unitVersion)) is null)
+        {
+            if (await RefuseAsync(coordinator, unitVersion) is { } refusal) return refusal;
+        }
+
         try
         {
             var blocks = new BlockByteRange[ranges.Count];
@@ -76,9 +95,20 @@ internal sealed class VolumeDataCalls(Func<VolumeCoordinator?> findCoordinator, 
     public async ValueTask<IoReply> CompareAndWriteAsync(long offsetBytes, IoBuffer compareThenWrite, IoFlags flags, long unitVersion)
     {
         using var span = CallTraces.Begin("volume compare and write");
-        if (await RefuseAsync(compareThenWrite, unitVersion) is { } refusal) return refusal;
-        var coordinator = findCoordinator()!;
-        var turnstile = coordinator.Unit.Enter();
+        if (findCoordinator() is not { } coordinator)
+        {
+            compareThenWrite.Dispose();
+            return notHere();
+        }
+
+        SharedUnit.Turnstile? turnstile;
+        while ((turnstile = coordinator.Unit.TryEnter(unitVersion)) is null)
+        {
+            if (await RefuseAsync(coordinator, unitVersion) is not { } refusal) continue;
+            compareThenWrite.Dispose();
+            return refusal;
+        }
+
         try
         {
             var result = await coordinator.CompareAndWriteAsync(offsetBytes, compareThenWrite, compareThenWrite.Length, (flags & IoFlags.ForceUnitAccess) != 0);
@@ -95,19 +125,5 @@ internal sealed class VolumeDataCalls(Func<VolumeCoordinator?> findCoordinator, 
     {
         var status = await coordinator.Unit.AdmitAsync(unitVersion);
         return status == VolumeIoStatus.Ok ? null : new IoReply(VolumeReplies.StatusOf(status));
-    }
-
-    /// <summary>As the other, for I/O with data: its reference ends with the refusal.</summary>
-    private ValueTask<IoReply?> RefuseAsync(IoBuffer data, long unitVersion)
-    {
-        if (findCoordinator() is { } present && present.Unit.Admits(unitVersion)) return default;
-        return RefuseSlowlyAsync();
-
-        async ValueTask<IoReply?> RefuseSlowlyAsync()
-        {
-            var refusal = findCoordinator() is { } coordinator ? await RefuseAsync(coordinator, unitVersion) : notHere();
-            if (refusal is not null) data.Dispose();
-            return refusal;
-        }
     }
 }

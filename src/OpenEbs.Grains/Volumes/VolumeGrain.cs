@@ -270,17 +270,8 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         await (_stepDown ??= StepDownOnceAsync());
     }
 
-    /// <summary>Where the volume goes when it leaves these nodes: to a gateway that has sessions, else (if nobody has said where to) to a replica that is in sync.</summary>
-    private SiloAddress? FindHome(IReadOnlyList<string> leaving, bool isHinted)
-    {
-        var users = _sessions.List().Select(session => session.Node).ToHashSet();
-        var home = _nodes.ListActive().FirstOrDefault(node => users.Contains(node.Name) && IsStaying(node));
-        if (home is not null || isHinted) return home?.Silo;
-        return _coordinator?.Snapshot().Replicas.Where(replica => replica.Standing == ReplicaStanding.InSync)
-            .Select(replica => _nodes.FindPool(replica.Pool)).FirstOrDefault(node => node is not null && IsStaying(node))?.Silo;
-
-        bool IsStaying(NodeEntry node) => !leaving.Contains(node.Name) && !_localVolumes.IsLeaving(node.Silo);
-    }
+    private SiloAddress? FindHome(IReadOnlyList<string> leaving, bool isHinted) =>
+        VolumeHome.Find(_nodes, leaving, _localVolumes, _sessions.List(), isHinted ? [] : _coordinator?.Snapshot().Replicas ?? []);
 
     /// <summary>Migrates (with nothing to carry along) rather than deactivates: silos that still think the volume is here are then sent on, and do not bring it back here.
     /// The new place is the placement hint of the call, if it has one.</summary>
@@ -372,4 +363,28 @@ internal sealed partial class VolumeGrain : Grain, IVolumeGrain, IVolumeControl
         if (gateway.Equals(_nodes.Local) || _nodes.Find(gateway) is not { IsActive: true } node) return false;
         return _coordinator is { State: CoordinatorState.Serving } && !_sessions.AnyElsewhere(node.Name);
     }
+
+    [LoggerMessage(1000, LogLevel.Information, "Volume {Volume}: opening")]
+    private partial void LogOpening(string volume);
+
+    [LoggerMessage(1001, LogLevel.Information, "Volume {Volume}: closed here ({Reason})")]
+    private partial void LogClosed(string volume, string reason);
+
+    [LoggerMessage(1002, LogLevel.Warning, "Volume {Volume}: another activation has opened it; this one ends")]
+    private partial void LogFenced(string volume);
+
+    [LoggerMessage(1003, LogLevel.Information, "Volume {Volume}: moving to {Gateway}")]
+    private partial void LogMoving(string volume, SiloAddress gateway);
+
+    [LoggerMessage(1004, LogLevel.Information, "Volume {Volume}: resized from {OldSizeBytes} to {NewSizeBytes} bytes")]
+    private partial void LogResized(string volume, long oldSizeBytes, long newSizeBytes);
+
+    [LoggerMessage(1007, LogLevel.Information, "Volume {Volume}: is to have {Replicas} replicas and to serve with {MinInSync}")]
+    private partial void LogWanted(string volume, int replicas, int minInSync);
+
+    [LoggerMessage(1005, LogLevel.Warning, "Volume {Volume}: its record cannot be read, trying again: {Reason}")]
+    private partial void LogRecordUnreadable(string volume, string reason);
+
+    [LoggerMessage(1006, LogLevel.Warning, "Volume {Volume}: could not be closed cleanly: {Reason}")]
+    private partial void LogCloseFailed(string volume, string reason);
 }

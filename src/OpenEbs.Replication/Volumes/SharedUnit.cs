@@ -66,9 +66,11 @@ public sealed class SharedUnit
         return Admits(version) ? VolumeIoStatus.Ok : VolumeIoStatus.Outdated;
     }
 
-    /// <summary>An I/O begins that was admitted in this very moment; it ends with <see cref="Turnstile.Leave"/>.</summary>
-    public Turnstile Enter()
+    /// <summary>An I/O begins, if it bears the present version; it ends with <see cref="Turnstile.Leave"/>. Null when it is not to be let in: then <see cref="AdmitAsync"/> says why. Both in one,
+    /// lest the version change between them.</summary>
+    public Turnstile? TryEnter(long version)
     {
+        if (!Admits(version)) return null;
         _present.Inside++;
         return _present;
     }

@@ -58,7 +58,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _logger = logger;
         _gate = new IoGate(_context);
         _leases = new VolumeLeases(_context, this);
-        _freeze = new VolumeFreeze(_context, Obstacle, this);
+        _freeze = new VolumeFreeze(_context, () => VolumeFreeze.FindObstacle(_context, State, _opening), this);
         _reads = new VolumeReads(_context, _leases, this);
         _order = new WriteOrder(_context, Watch);
         _writes = new VolumeWrites(_context, _reads, _order, Watch);
@@ -198,7 +198,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var replicas = _context.Links.Select(l => new ReplicaSnapshot(
             l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.Plight,
             l.WritableBytes == long.MaxValue ? null : l.WritableBytes, l.Rebuild?.Progress?.Snapshot()));
-        return new CoordinatorSnapshot(State == CoordinatorState.Serving && _freeze.IsFrozen ? CoordinatorState.Frozen : State, StateReason(), record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
+        return new CoordinatorSnapshot(State == CoordinatorState.Serving && _freeze.IsFrozen ? CoordinatorState.Frozen : State, _freeze.Reason, record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
     }
 
     /// <summary>Ends in order: makes everything durable while it serves on, then holds what comes, lets what is under way end, and gives its leases up at the replicas, so that the next
@@ -380,21 +380,20 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         }
     }
 
-    private string StateReason()
-    {
-        if (_context.Keeper.Failure is { } failure) return $"the metadata store failed: {failure}";
-        return Obstacle() ?? "";
-    }
-
-    /// <summary>Why no write can be acknowledged at the moment, for people; null when nothing is known to prevent it.</summary>
-    private string? Obstacle()
-    {
-        if (_opening is not null) return _opening.Reason;
-        if (State == CoordinatorState.Opening) return _context.Keeper.Failure is { } failure ? $"the metadata store failed: {failure}" : "it is being opened";
-        if (State is CoordinatorState.Fenced or CoordinatorState.Gone) return null;
-        var down = _context.Links.Where(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down).Select(l => $"replica {l.Entry.Id} ({l.Reason})").ToList();
-        return down.Count > 0 ? $"waiting for {string.Join(", ", down)}" : State == CoordinatorState.Frozen ? "too few replicas are in sync" : null;
-    }
-
     private IoDeadline Deadline() => IoDeadline.OfUser(_context.Now);
+
+    [LoggerMessage(2401, LogLevel.Information, "Volume {Volume} is open at epoch {Epoch}, its log ends at seq {Seq}")]
+    private partial void LogOpened(string volume, long epoch, long seq);
+
+    [LoggerMessage(2402, LogLevel.Information, "This coordinator ends: {Reason}")]
+    private partial void LogFenced(string reason);
+
+    [LoggerMessage(2403, LogLevel.Warning, "Replica {Replica} went down: {Reason}")]
+    private partial void LogDown(string replica, string reason);
+
+    [LoggerMessage(2405, LogLevel.Error, "The volume could not be opened")]
+    private partial void LogOpenFailed(Exception exception);
+
+    [LoggerMessage(2407, LogLevel.Information, "This coordinator ends because it was asked to: {HeldMs} ms of I/O held, {UnderWay} I/Os cut off")]
+    private partial void LogClosed(double heldMs, int underWay);
 }

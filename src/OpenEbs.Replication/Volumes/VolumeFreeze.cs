@@ -40,8 +40,21 @@ internal sealed partial class VolumeFreeze
     /// <summary>How often that has changed.</summary>
     public int RefusalCount { get; private set; }
 
+    /// <summary>What is wrong with the volume at the moment, for people; empty when nothing is.</summary>
+    public string Reason => _context.Keeper.Failure is { } failure ? $"the metadata store failed: {failure}" : _obstacle() ?? "";
+
     /// <summary>Writes cannot be acknowledged, and that has lasted long enough to tell of it.</summary>
     public bool IsFrozen => _isTold;
+
+    /// <summary>Why no write can be acknowledged, for people; null when nothing is known to prevent it.</summary>
+    public static string? FindObstacle(VolumeContext context, CoordinatorState state, VolumeOpening? opening)
+    {
+        if (opening is not null) return opening.Reason;
+        if (state == CoordinatorState.Opening) return context.Keeper.Failure is { } failure ? $"the metadata store failed: {failure}" : "it is being opened";
+        if (state is CoordinatorState.Fenced or CoordinatorState.Gone) return null;
+        var down = context.Links.Where(l => l.Standing == ReplicaStanding.InSync && l.State == LinkState.Down).Select(l => $"replica {l.Entry.Id} ({l.Reason})").ToList();
+        return down.Count > 0 ? $"waiting for {string.Join(", ", down)}" : state == CoordinatorState.Frozen ? "too few replicas are in sync" : null;
+    }
 
     /// <summary>Looks whether that has changed, if it may have.</summary>
     public void WatchIfFrozen()
