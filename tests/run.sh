@@ -18,7 +18,7 @@ PACKAGES=(
   qemu-system-x86 cpio e2fsprogs                 # the VM with the Linux kernel initiator
 )
 # Scripts of tests/peers with their time limits in seconds, in the order in which they run.
-PEERS=(lifecycle:300 openebsctl:240 rest:180 volume-tool:120 otlp:180 qemu:240 libiscsi:120 conformance:420 vm-filesystems:420 vm-failover:480 nodes-soak:360 replacement:240 rebuild:480 slow:240 freeze:240 drain:240 rolling:240 orphans:240 full-pool:300 damage:240)
+PEERS=(lifecycle:300 openebsctl:240 rest:180 volume-tool:120 otlp:180 qemu:240 libiscsi:120 conformance:420 vm-filesystems:420 vm-failover:480 nodes-soak:360 replacement:240 rebuild:480 slow:240 freeze:240 drain:240 rolling:240 orphans:240 full-pool:300 damage:240 scrub:180)
 PROJECT_LIMIT=900
 
 FAST='' BUILD=1 ONLY=()

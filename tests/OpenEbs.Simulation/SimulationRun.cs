@@ -70,6 +70,8 @@ public static class SimulationRun
         faults.Heal();
         foreach (var replica in world.Replicas) replica.Ledger.BadBlocksSeen.Clear();
         await VerifyAsync(world, "after healing", 90);
+        await FinalScrub.RunAsync(world);
+        await VerifyAsync(world, "after a scrub", 93);
         if (world.Settings.PoolsFill) await WriteAgainAsync(world);
         await faults.LosePowerOfAllAsync(TimeSpan.FromSeconds(1));
         await VerifyAsync(world, "after the last power loss", 91);

@@ -89,6 +89,9 @@ internal sealed class World
     /// <summary>How often a replica was discarded.</summary>
     public long DiscardCount { get; set; }
 
+    /// <summary>A scrub has gone through everything since the last fault: nothing may be bad any more.</summary>
+    public bool IsScrubbed { get; set; }
+
     /// <summary>No more faults come: whatever stops is started again at once.</summary>
     public bool IsHealed { get; set; }
 

@@ -52,6 +52,9 @@ public enum FaultKind
 
     /// <summary>The date of a host is set, forwards or backwards.</summary>
     ClockJump,
+
+    /// <summary>A bit flips on media, in any file of a replica, mostly under what is cached: only a scrub, or an opening after a power loss, can tell.</summary>
+    HiddenRot,
 }
 
 /// <summary>One world: its size, its clocks, its work and how much goes wrong, all drawn from the seed. Every run leaves some faults out, so that others get to places
@@ -59,7 +62,7 @@ public enum FaultKind
 public sealed class WorldSettings
 {
     /// <summary>Not of every world, and drawn after all others; the last of them last.</summary>
-    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool, FaultKind.MediaDamage, FaultKind.OrderlyStop, FaultKind.ClockJump];
+    private static readonly FaultKind[] LateKinds = [FaultKind.AddReplica, FaultKind.RemoveReplica, FaultKind.FullPool, FaultKind.MediaDamage, FaultKind.OrderlyStop, FaultKind.ClockJump, FaultKind.HiddenRot];
 
     public WorldSettings(SeededRandom random)
     {
@@ -81,6 +84,7 @@ public sealed class WorldSettings
         DrawDamage(random);
         DrawStops(random);
         if (!OnlySpaceRunsOut && random.Chance(0.2)) FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.ClockJump, 0.1 + random.NextDouble())).ToDictionary();
+        DrawHiddenRot(random);
     }
 
     public int ReplicaCount { get; }
@@ -194,6 +198,7 @@ public sealed class WorldSettings
             WatchInterval = TimeSpan.FromMilliseconds(5),
         };
         if (kinds is [FaultKind.FullPool]) LetSpaceRunOut(random);
+        if (kinds is [FaultKind.HiddenRot]) UsesRealStores = true;
     }
 
     private void DrawWork(SeededRandom random)
@@ -272,6 +277,15 @@ public sealed class WorldSettings
         KnowsEndedProcesses = random.Chance(0.5);
         if (OnlySpaceRunsOut || !random.Chance(0.4)) return;
         FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.OrderlyStop, 0.3 + random.NextDouble())).ToDictionary();
+    }
+
+    private void DrawHiddenRot(SeededRandom random)
+    {
+        // A replica that is alone in sync cannot mend its own rot, and nothing can be rebuilt past that: where writes are refused meanwhile, users notice.
+        if (OnTimeout != TimeoutPolicy.Wait) return;
+        if (!UsesRealStores || OnlySpaceRunsOut || ReplicaCount < 3 || MinInSync < 2 || !random.Chance(0.4)) return;
+        FaultWeights = FaultWeights.Append(KeyValuePair.Create(FaultKind.HiddenRot, 0.3 + random.NextDouble())).ToDictionary();
+        if (random.Chance(0.7)) Coordinator = Coordinator with { ScrubPeriod = TimeSpan.FromSeconds(random.Pick<int>([1, 5])) };
     }
 
     private void DrawSpace(SeededRandom random)

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 need tools qemu-img qemu-io ss curl jq python3
 [ "$TARGET" = dev ] || { skip damage "is about the product only"; finish; }
-start_dev --no-demo && create_volume test 128Mi || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
+start_dev --no-demo --media-error-limit 0 && create_volume test 128Mi || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
 use_volume test; check healthy healthy_within test 60 || finish
 dd if=/dev/urandom of="$WORK/image" bs=1M count=48 status=none
 check image-in timeout 60 qemu-io -f raw -c "write -s $WORK/image 0 48M" -c flush "$URL"

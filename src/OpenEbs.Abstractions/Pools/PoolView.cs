@@ -31,4 +31,10 @@ public sealed record PoolView
     [Id(12)] public long PlacedBytes { get; init; }
 
     [Id(13)] public PoolFullness Fullness { get; init; }
+
+    /// <summary>What was found damaged on its media since its process began, the newest last.</summary>
+    [Id(20)] public IReadOnlyList<MediaErrorView> MediaErrors { get; init; } = [];
+
+    /// <summary>Why it is marked as one whose media fail, for people; empty when it is not.</summary>
+    [Id(21)] public string Suspicion { get; init; } = "";
 }

@@ -65,6 +65,12 @@ public sealed record VolumeView
 
     /// <summary>Most that rebuilds of its replicas copy in a second; 0 for no limit, null for the cluster's default.</summary>
     [Id(17)] public long? RebuildLimitBytesPerSecond { get; init; }
+
+    /// <summary>The last scrub of the whole volume; null when there was none yet.</summary>
+    [Id(30)] public ScrubView? LastScrub { get; init; }
+
+    /// <summary>The one under way; null before the first began.</summary>
+    [Id(31)] public ScrubView? PresentScrub { get; init; }
 }
 
 /// <summary>One iSCSI session on a volume, as its gateway reports it.</summary>

@@ -68,11 +68,11 @@ internal static class ClusterCommands
 
     private static Table PoolTable(IReadOnlyList<PoolResource> pools)
     {
-        var table = ResultWriter.Columns("POOL", "NODE", "STATE", "AVAILABILITY", "SPACE", ">CAPACITY", ">USED", ">FREE", ">REPLICAS", "PATH", "REASON");
+        var table = ResultWriter.Columns("POOL", "NODE", "STATE", "AVAILABILITY", "SPACE", "MEDIA", ">CAPACITY", ">USED", ">FREE", ">REPLICAS", "PATH", "REASON");
         foreach (var p in pools)
         {
             table.Add(
-                p.Id, p.Node, ResultWriter.State(p.Online ? "online" : "offline"), AvailabilityDescription.Cell(p.Availability, p.Drain), SpaceOf(p), ByteSize.Format(p.CapacityBytes), ByteSize.Format(p.UsedBytes),
+                p.Id, p.Node, ResultWriter.State(p.Online ? "online" : "offline"), AvailabilityDescription.Cell(p.Availability, p.Drain), SpaceOf(p), MediaOf(p), ByteSize.Format(p.CapacityBytes), ByteSize.Format(p.UsedBytes),
                 ByteSize.Format(p.FreeBytes), p.ReplicaCount, p.Path, p.Reason);
         }
 
@@ -85,6 +85,8 @@ internal static class ClusterCommands
         PoolFullness.Full => "full",
         _ => pool.Online ? "healthy" : "",
     };
+
+    private static string MediaOf(PoolResource pool) => pool.Suspicion.Length > 0 ? $"marked: {pool.Suspicion}" : !pool.Online ? "" : pool.MediaErrorCount == 0 ? "sound" : $"{pool.MediaErrorCount} error(s)";
 
     private static Table NodeTable(IReadOnlyList<NodeResource> nodes)
     {

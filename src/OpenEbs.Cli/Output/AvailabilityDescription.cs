@@ -48,6 +48,8 @@ internal static class AvailabilityDescription
         facts.AddRow(Heading("State"), ResultWriter.State(pool.Online ? "online" : "offline"));
         if (pool.Reason.Length > 0) Add(facts, "Reason", pool.Reason);
         AddAvailability(facts, pool.Availability, pool.AvailabilityReason, pool.Drain);
+        if (pool.Suspicion.Length > 0) Add(facts, "Marked", $"{pool.Suspicion}; replace the disk, or trust it again: pool uncordon {pool.Id}");
+        Add(facts, "Media errors", pool.MediaErrorCount == 0 ? "none" : $"{pool.MediaErrorCount}, the newest: {pool.LastMediaError}");
         Add(facts, "Node", pool.Node);
         Add(facts, "Path", pool.Path);
         Add(facts, "Capacity", $"{ByteSize.Format(pool.CapacityBytes)}, {ByteSize.Format(pool.FreeBytes)} free");

@@ -43,6 +43,8 @@ internal static class VolumeDescription
         Add("I/O timeout", new Text($"{Duration.Format(TimeSpan.FromSeconds(volume.IoTimeoutSeconds))}, then {Outcome(volume.OnTimeout)}"));
         if (volume.RebuildLimitBytesPerSecond is { } limit) Add("Rebuild limit", new Text(ByteRate.Format(limit)));
         Add("Scrub", new Text(Scrub(volume)));
+        if (volume.LastScrub is { } lastScrub) Add("Last scrub", new Text(lastScrub.Summary));
+        if (volume.PresentScrub is { } presentScrub) Add("Present scrub", new Text(presentScrub.Summary));
         Add("Coordinator", new Text(volume.Coordinator.Length > 0 ? volume.Coordinator : "-"));
         Add("Epoch", new Text(volume.Epoch.ToString(CultureInfo.InvariantCulture)));
         Add("Seq", new Text($"{volume.Seq} (durable up to {volume.CommitSeq})"));

@@ -52,6 +52,12 @@ internal enum ClusterEventKind
 
     /// <summary>It has room again.</summary>
     PoolHasRoom,
+
+    /// <summary>Its media fail again and again: it is marked, and drained.</summary>
+    PoolSuspected,
+
+    /// <summary>The mark was taken from it.</summary>
+    PoolTrusted,
 }
 
 internal sealed record ClusterEvent(DateTimeOffset At, ClusterEventKind Kind, string Subject, string Before, string After, string Cause);

@@ -37,6 +37,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
     private readonly Drains _drains;
     private readonly DrainNotices _drainNotices;
     private readonly OrphanReplicas _orphans;
+    private readonly SuspectPools _suspects;
     private readonly TimeProvider _time;
     private readonly ILogger<ClusterGrain> _logger;
     private Task? _upkeep;
@@ -65,6 +66,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         _roster = new NodeRoster(_registry, _cordons, nodes);
         _drains = new Drains(_registry, _events, _cordons, _roster, nodes, records, time);
         _drainNotices = new DrainNotices(_cordons, nodes, GrainFactory, logger);
+        _suspects = new SuspectPools(_registry, _events, _cordons, new MediaErrorRules(options.MediaErrorLimit, options.MediaErrorWindow), time);
         _lifecycle = new VolumeLifecycle(_registry, _events, _cordons, GrainFactory, records, nodes, time, logger);
         _scheduler = new ReplicaScheduler(
             _registry, _events, _ledger, new MoveBudget(options.MaxMoves, options.MaxMovesPerNode), GrainFactory, records, Rules, time, logger);
@@ -282,6 +284,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
     {
         var pools = await _census.TakeAsync(_registry.Current.Pools);
         await _registry.ChangeAsync(state => _events.Observe(state, pools));
+        await _suspects.ObserveAsync(pools);
         return _ledger.Weigh(_cordons.Apply(pools));
     }
 

@@ -28,10 +28,12 @@ internal sealed class Cordons(Registry registry, PlacementLedger ledger)
         var own = ofPool?.Availability ?? Availability.Available;
         var effective = ofNode is not null && ofNode.Availability > own ? ofNode : ofPool;
         if (effective is null) return pool;
+        var suspicion = registry.Current.SuspectPools.GetValueOrDefault(pool.Id)?.Reason ?? "";
         return pool with
         {
+            Suspicion = suspicion,
             Availability = effective.Availability,
-            AvailabilityReason = effective == ofNode ? $"its node {pool.Node} is {Word(effective.Availability)}" : $"it is {Word(effective.Availability)}",
+            AvailabilityReason = effective == ofNode ? $"its node {pool.Node} is {Word(effective.Availability)}" : $"it is {Word(effective.Availability)}{(suspicion.Length > 0 ? $", for its media fail: {suspicion}" : "")}",
             Drain = DrainOf(effective, [pool.Id]),
         };
     }

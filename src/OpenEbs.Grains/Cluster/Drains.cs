@@ -97,6 +97,8 @@ internal sealed class Drains(Registry registry, ClusterEvents events, Cordons co
         // Removals stay: should the pool come back after all, the files go.
         state.Pools.Remove(pool);
         state.PoolAvailability.Remove(pool);
+        state.SuspectPools.Remove(pool);
+        state.TrustedPools.Remove(pool);
     }
 
     /// <summary>Only forward, or back to the beginning: a cordon does not stop a drain.</summary>
@@ -104,6 +106,7 @@ internal sealed class Drains(Registry registry, ClusterEvents events, Cordons co
     {
         var old = all.GetValueOrDefault(subject)?.Availability ?? Availability.Available;
         if (wanted == old || (wanted != Availability.Available && wanted < old)) return false;
+        if (wanted == Availability.Available && !isNode) SuspectPools.Trust(state, subject, events, time.GetUtcNow());
         if (wanted == Availability.Available) all.Remove(subject);
         else all[subject] = new RegisteredAvailability(wanted, time.GetUtcNow(), wanted == Availability.Draining ? replicas : 0);
         events.Tell(state, KindOf(wanted, isNode), subject, old.ToString(), wanted.ToString(), wanted == Availability.Draining ? $"asked for; it has {replicas} replica(s)" : "asked for");

@@ -32,6 +32,12 @@ internal sealed class RegistryState
     /// <summary>Nodes that were removed, with the address of their last silo: the membership table remembers it for days.</summary>
     public Dictionary<string, string> RemovedNodes { get; set; } = [];
 
+    /// <summary>Pools that are marked because their media fail.</summary>
+    public Dictionary<string, RegisteredSuspicion> SuspectPools { get; set; } = [];
+
+    /// <summary>When the mark was taken from a pool that had one: errors of before do not count any more.</summary>
+    public Dictionary<string, DateTimeOffset> TrustedPools { get; set; } = [];
+
     /// <summary>Ids of the pools that a node has, or had when it was there last.</summary>
     public IReadOnlyCollection<string> PoolsOf(string node) => [.. Pools.Where(pool => pool.Value.Node == node).Select(pool => pool.Key)];
 
@@ -47,6 +53,8 @@ internal sealed class RegistryState
         PoolAvailability = new Dictionary<string, RegisteredAvailability>(PoolAvailability),
         Unplaced = new Dictionary<string, string>(Unplaced),
         RemovedNodes = new Dictionary<string, string>(RemovedNodes),
+        SuspectPools = new Dictionary<string, RegisteredSuspicion>(SuspectPools),
+        TrustedPools = new Dictionary<string, DateTimeOffset>(TrustedPools),
     };
 }
 
@@ -89,3 +97,7 @@ internal sealed record RegisteredPool(string Node, string Path, long CapacityByt
 /// <param name="Since">When it became so; of a drained one, when its drain began.</param>
 /// <param name="ReplicasAtStart">Replicas that were there when its drain began.</param>
 internal sealed record RegisteredAvailability(Availability Availability, DateTimeOffset Since, int ReplicasAtStart = 0);
+
+/// <param name="Since">When the pool was marked.</param>
+/// <param name="Reason">For people.</param>
+internal sealed record RegisteredSuspicion(DateTimeOffset Since, string Reason);

@@ -49,6 +49,12 @@ public sealed record OpenEbsSiloOptions
     /// <summary>When a pool counts as nearly full, and as full.</summary>
     public PoolThresholds PoolThresholds { get; init; } = new();
 
+    /// <summary>So many different media errors of a pool within <see cref="MediaErrorWindow"/> mark it, and have it drained; 0 for never.</summary>
+    public int MediaErrorLimit { get; init; } = 10;
+
+    /// <inheritdoc cref="MediaErrorLimit"/>
+    public TimeSpan MediaErrorWindow { get; init; } = TimeSpan.FromHours(24);
+
     /// <summary>How many rebuilds the volumes that this silo coordinates run at the same time, at least 1.</summary>
     public int MaxRebuilds { get; init; } = 2;
 

@@ -39,6 +39,7 @@ internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools, Lo
             Reason = pool.Reason,
             Labels = LabelsOf(pool),
             Fullness = pool.Fullness,
+            MediaErrors = pool.MediaErrors,
         };
     }
 

@@ -34,6 +34,7 @@ public sealed class LocalPool : IDisposable
     private FileStream? _held;
     private PoolSpace? _space;
     private bool _wasOnline;
+    private readonly MediaErrors _mediaErrors;
 
     internal LocalPool(PoolOptions options, TimeProvider time, PoolThresholds? thresholds = null)
     {
@@ -41,6 +42,7 @@ public sealed class LocalPool : IDisposable
         Options = options;
         Path = System.IO.Path.GetFullPath(options.Path);
         _time = time;
+        _mediaErrors = new MediaErrors(time);
     }
 
     public PoolOptions Options { get; }
@@ -67,6 +69,9 @@ public sealed class LocalPool : IDisposable
 
     public PoolThresholds Thresholds { get; }
 
+    /// <summary>What was found damaged on its media since the process began.</summary>
+    public IReadOnlyList<MediaErrorView> MediaErrors => _mediaErrors.List();
+
     /// <summary>As of the last check.</summary>
     public PoolFullness Fullness { get; private set; }
 
@@ -91,6 +96,9 @@ public sealed class LocalPool : IDisposable
             Reason = reason;
         }
     }
+
+    /// <summary>Something of a replica was found damaged on media.</summary>
+    internal void NoteMediaError(string replicaId, string what) => _mediaErrors.Note(replicaId, what);
 
     public IReadOnlyList<string> ListReplicas()
     {

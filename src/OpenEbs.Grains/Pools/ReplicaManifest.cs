@@ -1,7 +1,9 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Storage;
+using OpenEbs.Storage.Devices;
 
 namespace OpenEbs.Grains.Pools;
 
@@ -29,19 +31,45 @@ internal static class ReplicaManifest
     /// <exception cref="IOException">It could not be written.</exception>
     public static void Write(string replicaPath, VolumeRecord record)
     {
+        var (path, text) = (Path.Combine(replicaPath, FileName), TextOf(record));
+        if (!File.Exists(path) || File.ReadAllText(path) != text) Replace(path, text);
+    }
+
+    /// <summary>Replaces the file when it is not on media as <see cref="Write"/> left it; says whether that was so.</summary>
+    /// <exception cref="IOException">It could not be written.</exception>
+    public static bool Repair(string replicaPath, VolumeRecord record)
+    {
+        var (path, text) = (Path.Combine(replicaPath, FileName), TextOf(record));
+        try
+        {
+            if (DirectReads.ReadAllBytes(path).AsSpan().SequenceEqual(Encoding.UTF8.GetBytes(text))) return false;
+        }
+        catch (IOException)
+        {
+            // Unreadable, or gone.
+        }
+
+        Replace(path, text);
+        return true;
+    }
+
+    private static string TextOf(VolumeRecord record)
+    {
         var json = JsonSerializer.Serialize(record, JsonSerializerOptions.Web);
-        var text = $"{json}\n{ChecksumOf(json)}\n";
-        var path = Path.Combine(replicaPath, FileName);
-        if (File.Exists(path) && File.ReadAllText(path) == text) return;
+        return $"{json}\n{ChecksumOf(json)}\n";
+    }
+
+    private static void Replace(string path, string text)
+    {
         var temporary = path + ".new";
         using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.Write))
         {
-            stream.Write(System.Text.Encoding.UTF8.GetBytes(text));
+            stream.Write(Encoding.UTF8.GetBytes(text));
             stream.Flush(flushToDisk: true);
         }
 
         File.Move(temporary, path, overwrite: true);
     }
 
-    private static string ChecksumOf(string json) => Crc32C.Compute(System.Text.Encoding.UTF8.GetBytes(json)).ToString("x8", CultureInfo.InvariantCulture);
+    private static string ChecksumOf(string json) => Crc32C.Compute(Encoding.UTF8.GetBytes(json)).ToString("x8", CultureInfo.InvariantCulture);
 }

@@ -62,6 +62,12 @@ internal sealed class GrainReplicaChannel(IReplicaGrain replica, string pool, bo
     public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) =>
         Obstacle is { } obstacle ? Away<DigestReply>(obstacle) : replica.DigestAsync(epoch, incarnation, block, blockCount);
 
+    public ValueTask<BlocksReply> DescribeBlocksAsync(long epoch, Guid incarnation, long block, int blockCount) =>
+        Obstacle is { } obstacle ? Away<BlocksReply>(obstacle) : replica.DescribeBlocksAsync(epoch, incarnation, block, blockCount);
+
+    public ValueTask<StoreScrubReply> ScrubStoreAsync(long epoch, Guid incarnation, bool restart) =>
+        Obstacle is { } obstacle ? Away<StoreScrubReply>(obstacle) : replica.ScrubStoreAsync(epoch, incarnation, restart);
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => replica.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 
     public ValueTask<RebuildReply> RebuildAsync(RebuildRequest request) => replica.RebuildAsync(request);

@@ -31,6 +31,12 @@ internal interface IReplicaGrain : IGrainWithStringKey
     [Alias("Digest"), ResponseTimeout("00:00:10")]
     ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount);
 
+    [Alias("DescribeBlocks"), ResponseTimeout("00:00:10")]
+    ValueTask<BlocksReply> DescribeBlocksAsync(long epoch, Guid incarnation, long block, int blockCount);
+
+    [Alias("ScrubStore"), ResponseTimeout("00:01:00")]
+    ValueTask<StoreScrubReply> ScrubStoreAsync(long epoch, Guid incarnation, bool restart);
+
     [Alias("ReadLog"), ResponseTimeout("00:00:10")]
     ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes);
 

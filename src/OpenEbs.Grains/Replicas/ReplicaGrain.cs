@@ -58,7 +58,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         // Placement already saw to it; but what placed this may have known less than this silo does of itself.
         _pool = _pools.Find(_poolId) ?? throw new SiloUnavailableException($"Replica {_replicaId} was placed on a node that does not have its pool '{_poolId}'.");
         _poolLife = _pool.Life;
-        _session = new ReplicaSession(OpenStoreAsync, DiscardStoreAsync, Guid.NewGuid(), IoBufferPool.Shared, _logger);
+        _session = new ReplicaSession(OpenStoreAsync, DiscardStoreAsync, Guid.NewGuid(), IoBufferPool.Shared, _logger) { NoteFault = what => _pool.NoteMediaError(_replicaId, what) };
         _localReplicas.Add(this.GetPrimaryKeyString());
         _maintenance = this.RegisterGrainTimer(MaintainAsync, new GrainTimerCreationOptions { DueTime = AfterWriteDelay, Period = IdleDelay, Interleave = true });
         return Task.CompletedTask;
@@ -128,6 +128,14 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.CheckAsync(epoch, incarnation, block, blockCount);
 
     public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.DigestAsync(epoch, incarnation, block, blockCount);
+
+    public ValueTask<BlocksReply> DescribeBlocksAsync(long epoch, Guid incarnation, long block, int blockCount) => _session!.DescribeBlocksAsync(epoch, incarnation, block, blockCount);
+
+    public async ValueTask<StoreScrubReply> ScrubStoreAsync(long epoch, Guid incarnation, bool restart)
+    {
+        var reply = await _session!.ScrubStoreAsync(epoch, incarnation, restart);
+        return reply is { Outcome: ReplicaOutcome.Ok, IsDone: true } && await RepairRecordAsync() is { } repaired ? reply with { Repaired = [.. reply.Repaired, repaired] } : reply;
+    }
 
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => _session!.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);
 
@@ -221,6 +229,30 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         {
             _record = null;
             LogRecordNotKept(_replicaId, _poolId, failure.Message);
+        }
+        finally
+        {
+            _keeping.Leave();
+        }
+    }
+
+    /// <summary>Looks at the copy of the volume's record on media; says what was wrong when it had to be written anew.</summary>
+    private async Task<string?> RepairRecordAsync()
+    {
+        await _keeping.EnterAsync();
+        try
+        {
+            if (_record is not { } record) return null;
+            var path = _pool!.ReplicaPath(_replicaId);
+            if (!await Task.Run(() => ReplicaManifest.Repair(path, record))) return null;
+            const string what = $"{ReplicaManifest.FileName} was damaged: written anew";
+            _pool.NoteMediaError(_replicaId, what);
+            return what;
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+            LogRecordNotKept(_replicaId, _poolId, failure.Message);
+            return null;
         }
         finally
         {

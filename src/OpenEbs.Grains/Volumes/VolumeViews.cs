@@ -1,6 +1,7 @@
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Replicas;
 using OpenEbs.Replication.Rebuilds;
+using OpenEbs.Replication.Scrubs;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Volumes;
 
@@ -47,6 +48,8 @@ internal static class VolumeViews
             RebuildLimitBytesPerSecond = record?.RebuildLimitBytesPerSecond,
             ScrubProgress = snapshot.ScrubProgress,
             IsScrubbing = snapshot.IsScrubHurried,
+            LastScrub = ScrubOf(record?.LastScrub),
+            PresentScrub = ScrubOf(snapshot.PresentScrub),
         };
     }
 
@@ -130,6 +133,20 @@ internal static class VolumeViews
 
     private static List<string> PortalsOf(NodeDirectory nodes) =>
         [.. nodes.ListActive().Select(node => node.Facts?.Portal ?? "").Where(portal => portal.Length > 0).Order(StringComparer.Ordinal)];
+
+    private static ScrubView? ScrubOf(ScrubTally? tally) => tally is null ? null : new ScrubView
+    {
+        StartedAt = tally.StartedAt,
+        EndedAt = tally.EndedAt,
+        IsAskedFor = tally.IsAskedFor,
+        CheckedBytes = tally.CheckedBytes,
+        BadBlocks = tally.BadBlocks,
+        RepairedBlocks = tally.RepairedBlocks,
+        DifferingBlocks = tally.DifferingBlocks,
+        RepairedStructures = tally.RepairedStructures,
+        DamagedReplicas = tally.DamagedReplicas,
+        Summary = tally.ToString(),
+    };
 
     private static RebuildView RebuildOf(RebuildSnapshot rebuild) => new()
     {

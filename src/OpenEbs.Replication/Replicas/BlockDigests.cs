@@ -27,6 +27,25 @@ internal static class BlockDigests
         return digests;
     }
 
+    /// <summary>A digest of each block as it is on media, all zeros for a block that reads as zeros.</summary>
+    /// <exception cref="BadBlockException">A block is bad.</exception>
+    public static async ValueTask<byte[]> OfMediaAsync(IReplicaStore store, long block, int blockCount, MemoryPool<byte> pool)
+    {
+        var digests = new byte[blockCount * DigestBytes];
+        using var data = pool.Rent(blockCount * VolumeBlocks.BlockBytes);
+        await store.ReadMediaAsync(block, blockCount, data.Memory[..(blockCount * VolumeBlocks.BlockBytes)]);
+        for (var i = 0; i < blockCount; i++) Of(data.Memory.Span.Slice(i * VolumeBlocks.BlockBytes, VolumeBlocks.BlockBytes)).CopyTo(digests, i * DigestBytes);
+        return digests;
+    }
+
+    /// <summary>The digest of one block, all zeros if it reads as zeros.</summary>
+    public static byte[] Of(ReadOnlySpan<byte> data)
+    {
+        var digest = new byte[DigestBytes];
+        if (data.ContainsAnyExcept((byte)0)) Write(data, digest);
+        return digest;
+    }
+
     /// <summary>Whether both have data in a block, and the same.</summary>
     public static bool AreEqual(ReadOnlySpan<byte> mine, ReadOnlySpan<byte> theirs, int index)
     {

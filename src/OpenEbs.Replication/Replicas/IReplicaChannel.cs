@@ -32,8 +32,14 @@ public interface IReplicaChannel
 
     ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount);
 
-    /// <summary>Reads blocks and checks them against their checksums; says of their contents only a digest. Replicas that have the same operations have the same digests.</summary>
+    /// <summary>Reads blocks from stable media and checks them against their checksums; says of their contents only a digest. Replicas that have the same operations have the same digests.</summary>
     ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount);
+
+    /// <summary>What each block holds and when it was last changed.</summary>
+    ValueTask<BlocksReply> DescribeBlocksAsync(long epoch, Guid incarnation, long block, int blockCount);
+
+    /// <summary>One step of reading and checking, on stable media, what the replica's store has beside the blocks; what can be repaired is.</summary>
+    ValueTask<StoreScrubReply> ScrubStoreAsync(long epoch, Guid incarnation, bool restart);
 
     /// <summary>A digest of each block, to find out what a rebuild need not copy.</summary>
     ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount);

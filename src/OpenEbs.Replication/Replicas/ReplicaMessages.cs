@@ -101,6 +101,22 @@ public sealed record CheckReply(ReplicaOutcome Outcome, uint Digest, long BadBlo
 /// <param name="Reason">For people.</param>
 public sealed record DigestReply(ReplicaOutcome Outcome, byte[] Digests, string Reason = "");
 
+/// <summary>What blocks hold and when they were last changed, to find out which of differing replicas is right.</summary>
+/// <param name="Outcome">As of a read.</param>
+/// <param name="Digests">16 bytes for each block, when Ok; all zeros for one that reads as zeros.</param>
+/// <param name="Seqs">For each block the seq of what changed it last.</param>
+/// <param name="Reason">For people.</param>
+public sealed record BlocksReply(ReplicaOutcome Outcome, byte[] Digests, long[] Seqs, string Reason = "");
+
+/// <summary>Answer to a step of scrubbing what a replica's store has beside the blocks.</summary>
+/// <param name="Outcome">As of a read.</param>
+/// <param name="IsDone">That was the last step.</param>
+/// <param name="CheckedBytes">Read from media in this step.</param>
+/// <param name="Repaired">What has been put right since the scrub began; a sentence each.</param>
+/// <param name="Damage">What is damaged beyond repair there.</param>
+/// <param name="Reason">For people.</param>
+public sealed record StoreScrubReply(ReplicaOutcome Outcome, bool IsDone, long CheckedBytes, IReadOnlyList<string> Repaired, IReadOnlyList<string> Damage, string Reason = "");
+
 /// <summary>Operations read back from a replica's log.</summary>
 /// <param name="Outcome">Ok, StaleEpoch, Restarted or Failed (also when the log no longer reaches back so far).</param>
 /// <param name="Batch">Null at the end of the log.</param>

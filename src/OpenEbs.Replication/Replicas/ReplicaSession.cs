@@ -40,7 +40,16 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
     /// <summary>Why the replica cannot serve, for people; null when it can.</summary>
     public string? Failure => _failure;
 
+    /// <summary>Told of everything that was found damaged on the media: a name for it, the same each time it is found.</summary>
+    public Action<string> NoteFault { get; init; } = _ => { };
+
     internal ReplicaFaults Faults { get; init; } = ReplicaFaults.None;
+
+    internal IReplicaStore Store => _store!;
+
+    internal MemoryPool<byte> Pool => pool;
+
+    private ReplicaQueries Queries => field ??= new ReplicaQueries(this, _logger);
 
     public async ValueTask<OpenReply> OpenAsync(OpenRequest request)
     {
@@ -61,6 +70,7 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         {
             if (_store is not null) Fail("open", e);
             var isLost = _store is null && e is StoreCorruptException or StoreNotFoundException;
+            if (_store is null && e is StoreCorruptException) NoteFault("its store cannot be opened");
             return new OpenReply(isLost ? ReplicaOutcome.Lost : ReplicaOutcome.Failed, Incarnation, null, e.Message);
         }
         finally
@@ -161,8 +171,10 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         return ValueTask.FromResult(outcome);
     }
 
+    public ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount) => ReadAsync(epoch, incarnation, block, blockCount, fromMedia: false);
+
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount)
+    internal async ValueTask<ReadReply> ReadAsync(long epoch, Guid incarnation, long block, int blockCount, bool fromMedia)
     {
         var refusal = Check(epoch, incarnation);
         if (refusal is not ReplicaOutcome.Ok) return new ReadReply(refusal, null, Reason: Obstacle);
@@ -171,7 +183,8 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         var data = pool.Rent(lengthBytes);
         try
         {
-            await _store.ReadAsync(block, blockCount, data.Memory[..lengthBytes]);
+            var read = fromMedia ? _store.ReadMediaAsync(block, blockCount, data.Memory[..lengthBytes]) : _store.ReadAsync(block, blockCount, data.Memory[..lengthBytes]);
+            await read;
 
             // The epoch may have been raised while the media was read, and the new coordinator may already have written:
             // what was read then belongs to no point in time of the caller's epoch.
@@ -188,6 +201,7 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         catch (BadBlockException e)
         {
             LogBadBlock(e.Block, e.Message);
+            NoteFault($"block {e.Block}");
             return new ReadReply(ReplicaOutcome.BadBlock, null, e.Block, e.Message);
         }
         catch (IOException e)
@@ -200,12 +214,11 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         }
     }
 
-    public async ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount)
-    {
-        var read = await ReadAsync(epoch, incarnation, block, blockCount);
-        using var data = read.Data;
-        return new CheckReply(read.Outcome, data is null ? 0 : Crc32C.Compute(data.Memory.Span[..(blockCount * VolumeBlocks.BlockBytes)]), read.BadBlock, read.Reason);
-    }
+    public ValueTask<CheckReply> CheckAsync(long epoch, Guid incarnation, long block, int blockCount) => Queries.CheckAsync(epoch, incarnation, block, blockCount);
+
+    public ValueTask<BlocksReply> DescribeBlocksAsync(long epoch, Guid incarnation, long block, int blockCount) => Queries.DescribeBlocksAsync(epoch, incarnation, block, blockCount);
+
+    public ValueTask<StoreScrubReply> ScrubStoreAsync(long epoch, Guid incarnation, bool restart) => Queries.ScrubStoreAsync(epoch, incarnation, restart);
 
     public async ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes)
     {
@@ -274,16 +287,11 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
         }
     }
 
-    public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) => ListAsync(
-        epoch, incarnation, "read", () => BlockDigests.OfAsync(_store!, block, blockCount, pool), (outcome, digests, reason) => new DigestReply(outcome, outcome is ReplicaOutcome.Ok ? digests! : [], reason));
+    public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) => Queries.DigestAsync(epoch, incarnation, block, blockCount);
 
-    public ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns) => ListAsync(
-        epoch, incarnation, "list changed blocks", () => _store!.ListChangedAsync(sinceSeq, fromBlock, maxRuns),
-        (outcome, changed, reason) => outcome is ReplicaOutcome.Ok ? new ChangedReply(outcome, changed.Runs, changed.NextBlock) : new ChangedReply(outcome, [], -1, reason));
+    public ValueTask<ChangedReply> ListChangedAsync(long epoch, Guid incarnation, long sinceSeq, long fromBlock, int maxRuns) => Queries.ListChangedAsync(epoch, incarnation, sinceSeq, fromBlock, maxRuns);
 
-    public ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns) => ListAsync(
-        epoch, incarnation, "list allocated blocks", () => _store!.ListAllocatedAsync(fromBlock, blockCount, maxRuns),
-        (outcome, runs, reason) => outcome is ReplicaOutcome.Ok ? new AllocatedReply(outcome, runs!) : new AllocatedReply(outcome, [], reason));
+    public ValueTask<AllocatedReply> ListAllocatedAsync(long epoch, Guid incarnation, long fromBlock, long blockCount, int maxRuns) => Queries.ListAllocatedAsync(epoch, incarnation, fromBlock, blockCount, maxRuns);
 
     /// <summary>One bounded step of the store's background work; false when there was nothing to do.</summary>
     public async ValueTask<bool> MaintainAsync()
@@ -340,30 +348,15 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
     /// <summary>What those say who are asked for a replica whose process is about to end.</summary>
     public const string LeavingReason = "its node is shutting down";
 
-    private string Obstacle => _failure ?? (_closed ? "it was shut down" : "");
+    internal string Obstacle => _failure ?? (_closed ? "it was shut down" : "");
 
-    private ReplicaOutcome Check(long epoch, Guid incarnation)
+    internal ReplicaOutcome Check(long epoch, Guid incarnation)
     {
         if (_closed || _failure is not null) return ReplicaOutcome.Failed;
 
         // A replica that was never opened in this life knows no fence: its caller opened an earlier one.
         if (_store is null || incarnation != Incarnation) return ReplicaOutcome.Restarted;
         return epoch < _store.FenceEpoch && !Faults.SkipEpochCheck ? ReplicaOutcome.StaleEpoch : ReplicaOutcome.Ok;
-    }
-
-    private async ValueTask<TReply> ListAsync<TResult, TReply>(long epoch, Guid incarnation, string what, Func<ValueTask<TResult>> list, Func<ReplicaOutcome, TResult?, string, TReply> reply)
-    {
-        var refusal = Check(epoch, incarnation);
-        if (refusal is not ReplicaOutcome.Ok) return reply(refusal, default, Obstacle);
-        try
-        {
-            var result = await list();
-            return reply(Check(epoch, incarnation), result, Obstacle);
-        }
-        catch (IOException e)
-        {
-            return reply(e is BadBlockException ? ReplicaOutcome.BadBlock : Fail(what, e).Outcome, default, e.Message);
-        }
     }
 
     private RebuildReply? CheckStep(long epoch, Guid incarnation, long number)
@@ -381,10 +374,11 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
     }
 
     /// <summary>After an error of the media or the map nothing more is applied: what the store holds is no longer certain until it is opened anew.</summary>
-    private AppendReply Fail(string operation, Exception exception)
+    internal AppendReply Fail(string operation, Exception exception)
     {
         _failure ??= exception.Message;
         LogStoreFailed(operation, exception);
+        if (exception is not StorageFullException) NoteFault($"its store failed to {operation}");
 
         // The next life must not run into the same again and again.
         if (exception is StoreCorruptException && _store is { } store) _ = DamagedStore.MarkAsync(store, _logger);

@@ -32,6 +32,9 @@ internal sealed record CoordinatorFaults
     /// <summary>Refuses writes for good once a pool was full (breaks P8).</summary>
     public bool StayFull { get; init; }
 
+    /// <summary>Lets replicas differ whose checksums are right (breaks P6).</summary>
+    public bool LeaveDifferences { get; init; }
+
     /// <summary>Takes the replica with the shortest log as source (breaks P1 and P4).</summary>
     public bool ShortestSource { get; init; }
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using OpenEbs.Replication.Rebuilds;
+using OpenEbs.Replication.Scrubs;
 
 namespace OpenEbs.Replication.Volumes;
 
@@ -53,4 +54,4 @@ public enum CoordinatorState
 public readonly record struct ReplicaSnapshot(string Id, string Pool, ReplicaStanding Standing, long AckedSeq, long DurableSeq, long Lag, long UsedBytes, string Reason, long? WritableBytes = null, RebuildSnapshot? Rebuild = null);
 
 /// <summary>A volume as its coordinator sees it.</summary>
-public sealed record CoordinatorSnapshot(CoordinatorState State, string Reason, VolumeRecord? Record, long Seq, long CommitSeq, IReadOnlyList<ReplicaSnapshot> Replicas, double ScrubProgress, bool IsScrubHurried);
+public sealed record CoordinatorSnapshot(CoordinatorState State, string Reason, VolumeRecord? Record, long Seq, long CommitSeq, IReadOnlyList<ReplicaSnapshot> Replicas, double ScrubProgress, bool IsScrubHurried, ScrubTally? PresentScrub = null);

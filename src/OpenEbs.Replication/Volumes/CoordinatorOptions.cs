@@ -72,6 +72,9 @@ public sealed record CoordinatorOptions
     /// <summary>Within which every block of every replica is read and checked; zero for never.</summary>
     public TimeSpan ScrubPeriod { get; init; } = TimeSpan.FromDays(7);
 
+    /// <summary>Most that a scrub that was asked for reads of each replica in a second; 0 for no limit. One that was not goes on at an even rate within <see cref="ScrubPeriod"/>.</summary>
+    public long ScrubLimitBytesPerSecond { get; init; }
+
     /// <summary>For how long a replica must be slow before it is no longer waited for; zero for never. See <see cref="SlowReplicas"/>.</summary>
     public TimeSpan SlowPeriod { get; init; } = TimeSpan.FromSeconds(5);
 

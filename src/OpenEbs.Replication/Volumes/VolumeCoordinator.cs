@@ -26,7 +26,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
     private readonly WriteOrder _order;
     private readonly VolumeWrites _writes;
     private readonly InSyncSet _inSync;
-    private readonly VolumeScrub _scrub;
+    private readonly Scrubs.VolumeScrub _scrub;
     private readonly VolumeLeases _leases;
     private readonly VolumeFreeze _freeze;
     private readonly IoGate _gate;
@@ -63,7 +63,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         _order = new WriteOrder(_context, Watch);
         _writes = new VolumeWrites(_context, _reads, _order, Watch);
         _inSync = new InSyncSet(_context, _reads, this);
-        _scrub = new VolumeScrub(_context, _reads, this);
+        _scrub = new Scrubs.VolumeScrub(_context, _reads, _order, this);
         _handOver = new VolumeHandOver(_context, _order, _gate);
         Members = new ReplicaMembership(_context, _inSync, this, connect, () => _opened && !_context.IsStopped);
     }
@@ -198,7 +198,7 @@ public sealed partial class VolumeCoordinator : ILinkOwner, IAsyncDisposable
         var replicas = _context.Links.Select(l => new ReplicaSnapshot(
             l.Entry.Id, l.Entry.Pool, l.Standing, l.AckedSeq, l.DurableSeq, Math.Max(0, last - l.AckedSeq), l.UsedBytes, l.Plight,
             l.WritableBytes == long.MaxValue ? null : l.WritableBytes, l.Rebuild?.Progress?.Snapshot()));
-        return new CoordinatorSnapshot(State == CoordinatorState.Serving && _freeze.IsFrozen ? CoordinatorState.Frozen : State, _freeze.Reason, record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried);
+        return new CoordinatorSnapshot(State == CoordinatorState.Serving && _freeze.IsFrozen ? CoordinatorState.Frozen : State, _freeze.Reason, record, last, _context.CommitSeq, [.. replicas], _scrub.Progress, _scrub.IsHurried, _scrub.Tally);
     }
 
     /// <summary>Ends in order: makes everything durable while it serves on, then holds what comes, lets what is under way end, and gives its leases up at the replicas, so that the next

@@ -68,6 +68,12 @@ public enum VolumeEventKind
 
     /// <summary>Another ioTimeout holds, or another policy.</summary>
     TimeoutChanged = 33,
+
+    /// <summary>A scrub found something of a replica's store, other than blocks, damaged and put it right.</summary>
+    StoreRepaired = 40,
+
+    /// <summary>A scrub found something of a replica's store damaged that only a rebuild mends.</summary>
+    StoreDamaged = 41,
 }
 
 /// <summary>One transition of a volume, for people who want to know afterwards. It is written with the change of the record that it tells of: neither is there without the other.</summary>

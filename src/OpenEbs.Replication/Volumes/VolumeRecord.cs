@@ -1,3 +1,5 @@
+using OpenEbs.Replication.Scrubs;
+
 namespace OpenEbs.Replication.Volumes;
 
 /// <summary>A replica's standing in its volume's record. Names are stored in the record, values in the copies that replicas keep of it: change neither.</summary>
@@ -71,6 +73,12 @@ public sealed record VolumeRecord
 
     /// <summary>What its gateways share; null as long as that is nothing.</summary>
     public UnitRecord? Unit { get; init; }
+
+    /// <summary>What the present scrub has come to, saved with <see cref="ScrubCursor"/>; null when none has begun.</summary>
+    public ScrubTally? PresentScrub { get; init; }
+
+    /// <summary>What the last scrub of the whole volume came to; null when there was none yet.</summary>
+    public ScrubTally? LastScrub { get; init; }
 
     /// <summary>What the volume went through, the newest last.</summary>
     public IReadOnlyList<VolumeEvent> Events { get; init; } = [];

@@ -34,17 +34,20 @@ internal static class DevCommand
             CustomParser = CommandOptions.ParseDuration,
         };
         var zones = new Option<int>("--zones") { Description = "Zones over which the nodes are spread; 0 for none", DefaultValueFactory = _ => 0, CustomParser = CommandOptions.ParseNumber };
-        var rebuildLimit = new Option<string>("--rebuild-limit")
-        {
-            Description = "Most that rebuilds of a volume copy in a second, such as 50MiB/s; none for no limit",
-            HelpName = "SIZE/s",
-            DefaultValueFactory = _ => "none",
-        };
-        rebuildLimit.Validators.Add(result =>
-        {
-            if (!ByteRate.TryParse(result.GetValueOrDefault<string>(), out _, out var problem)) result.AddError($"--rebuild-limit: {problem}.");
-        });
+        var rebuildLimit = Rate("--rebuild-limit", "Most that rebuilds of a volume copy in a second, such as 50MiB/s; none for no limit", "none");
         var maxRebuilds = new Option<int>("--max-rebuilds") { Description = "How many rebuilds run at the same time on a node", DefaultValueFactory = _ => 2, CustomParser = CommandOptions.ParseNumber };
+        var scrubPeriod = new Option<TimeSpan>("--scrub-period")
+        {
+            Description = "Within which every block of every replica is read from media and checked; 0 for never",
+            DefaultValueFactory = _ => TimeSpan.FromDays(7),
+            CustomParser = CommandOptions.ParseDuration,
+        };
+        scrubPeriod.Validators.Add(result =>
+        {
+            if (CommandOptions.TryGet(result, scrubPeriod, out var value) && value > TimeSpan.Zero && value < TimeSpan.FromSeconds(10)) result.AddError("--scrub-period is below 10s; give more, or 0 for never.");
+        });
+        var scrubLimit = Rate("--scrub-limit", "Most that a scrub which was asked for reads of each replica in a second; none for no limit", "200MiB/s");
+        var mediaErrorLimit = new Option<int>("--media-error-limit") { Description = "So many different media errors of a pool within a day mark it, and have it drained; 0 for never", DefaultValueFactory = _ => 10, CustomParser = CommandOptions.ParseNumber };
         var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommandOptions.ParseNumber };
         var logLevel = CommandOptions.LogLevel();
@@ -53,6 +56,7 @@ internal static class DevCommand
         Between(nodes, 1, 32);
         Between(zones, 0, 32);
         Between(maxRebuilds, 1, 100);
+        Between(mediaErrorLimit, 0, 1000);
         blockSize.Validators.Add(result =>
         {
             if (CommandOptions.TryGet(result, blockSize, out var value) && value is not (512 or 4096)) result.AddError($"--block-size is {value}; give 512 or 4096.");
@@ -60,7 +64,7 @@ internal static class DevCommand
 
         var command = new Command("dev", "Run a whole cluster on this machine: nothing to install, nothing to configure.")
         {
-            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, rebuildLimit, maxRebuilds, zones, noDemo, blockSize, logLevel,
+            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, rebuildLimit, maxRebuilds, scrubPeriod, scrubLimit, mediaErrorLimit, zones, noDemo, blockSize, logLevel,
         };
         command.SetAction((parsed, cancellationToken) => DevCluster.RunAsync(
             new DevOptions
@@ -77,12 +81,25 @@ internal static class DevCommand
                 Zones = parsed.GetValue(zones),
                 RebuildLimit = parsed.GetValue(rebuildLimit)!,
                 MaxRebuilds = parsed.GetValue(maxRebuilds),
+                ScrubPeriod = parsed.GetValue(scrubPeriod),
+                ScrubLimit = parsed.GetValue(scrubLimit)!,
+                MediaErrorLimit = parsed.GetValue(mediaErrorLimit),
                 Demo = !parsed.GetValue(noDemo),
                 BlockLength = parsed.GetValue(blockSize),
                 LogLevel = parsed.GetValue(logLevel),
             },
             cancellationToken));
         return command;
+    }
+
+    private static Option<string> Rate(string name, string description, string value)
+    {
+        var option = new Option<string>(name) { Description = description, HelpName = "SIZE/s", DefaultValueFactory = _ => value };
+        option.Validators.Add(result =>
+        {
+            if (!ByteRate.TryParse(result.GetValueOrDefault<string>(), out _, out var problem)) result.AddError($"{name}: {problem}.");
+        });
+        return option;
     }
 
     private static Option<int> Port(string name, string description, int value)

@@ -114,6 +114,22 @@ internal sealed class NodeOptions
     /// <value>2</value>
     public int MaxRebuilds { get; set; } = 2;
 
+    /// <summary>Within which every block of every replica is read from media and checked, at an even rate; 0 for never. The same on all nodes, as the next.</summary>
+    /// <value>7d</value>
+    public string ScrubPeriod { get; set; } = "7d";
+
+    /// <summary>Most that a scrub which was asked for reads of each replica in a second, such as 50MiB/s; none for no limit.</summary>
+    /// <value>200MiB/s</value>
+    public string ScrubLimit { get; set; } = "200MiB/s";
+
+    /// <summary>So many different media errors of a pool within MediaErrorWindow mark it, and have it drained; 0 for never. The same on all nodes, as the next.</summary>
+    /// <value>10</value>
+    public int MediaErrorLimit { get; set; } = 10;
+
+    /// <summary>See MediaErrorLimit.</summary>
+    /// <value>24h</value>
+    public string MediaErrorWindow { get; set; } = "24h";
+
     /// <summary>Share of SCSI commands that are traced when OTEL_EXPORTER_OTLP_ENDPOINT is set, 0 to 1.</summary>
     /// <value>0.01</value>
     public double TraceRatio { get; set; } = 0.01;

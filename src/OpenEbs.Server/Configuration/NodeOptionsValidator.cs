@@ -33,6 +33,11 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
         if (options.MaxMoves is < 1 or > 1000) yield return $"MaxMoves is {options.MaxMoves}; give 1 to 1000 volumes";
         if (options.MaxMovesPerNode is < 1 or > 1000) yield return $"MaxMovesPerNode is {options.MaxMovesPerNode}; give 1 to 1000 volumes";
         if (!ByteRate.TryParse(options.RebuildLimit, out _, out var rateProblem)) yield return $"RebuildLimit: {rateProblem}";
+        if (!Duration.TryParse(options.ScrubPeriod, out var period)) yield return $"ScrubPeriod is '{options.ScrubPeriod}'; write it like 7d, {Duration.Examples}, or 0 for never";
+        else if (period > TimeSpan.Zero && period < TimeSpan.FromSeconds(10)) yield return $"ScrubPeriod is '{options.ScrubPeriod}'; give at least 10s, or 0 for never";
+        if (!ByteRate.TryParse(options.ScrubLimit, out _, out var scrubProblem)) yield return $"ScrubLimit: {scrubProblem}";
+        if (options.MediaErrorLimit is < 0 or > 1000) yield return $"MediaErrorLimit is {options.MediaErrorLimit}; give 1 to 1000 errors, or 0 to mark no pool";
+        if (!Duration.TryParse(options.MediaErrorWindow, out var window) || window <= TimeSpan.Zero) yield return $"MediaErrorWindow is '{options.MediaErrorWindow}'; write it like 24h, {Duration.Examples}";
         if (options.MaxRebuilds is < 1 or > 100) yield return $"MaxRebuilds is {options.MaxRebuilds}; give 1 to 100";
         if (options.TraceRatio is not (>= 0 and <= 1)) yield return $"TraceRatio is {options.TraceRatio}; give a number from 0 (none) to 1 (every command)";
     }

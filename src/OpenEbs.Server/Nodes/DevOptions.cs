@@ -24,6 +24,11 @@ internal sealed record DevOptions
     public string RebuildLimit { get; init; } = "none";
     public int MaxRebuilds { get; init; } = 2;
 
+    /// <summary>As in <see cref="NodeOptions.ScrubPeriod"/>, and so the next two.</summary>
+    public TimeSpan ScrubPeriod { get; init; } = TimeSpan.FromDays(7);
+    public string ScrubLimit { get; init; } = "200MiB/s";
+    public int MediaErrorLimit { get; init; } = 10;
+
     /// <summary>Create a volume named demo when there is none.</summary>
     public required bool Demo { get; init; }
 
@@ -44,6 +49,9 @@ internal sealed record DevOptions
         Zone = Zones == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"zone-{index % Zones + 1}"),
         RebuildLimit = RebuildLimit,
         MaxRebuilds = MaxRebuilds,
+        ScrubPeriod = Duration.Format(ScrubPeriod),
+        ScrubLimit = ScrubLimit,
+        MediaErrorLimit = MediaErrorLimit,
         ReplacementDelay = Duration.Format(ReplacementDelay),
         Pools = [.. Enumerable.Range(index * PoolsPerNode + 1, PoolsPerNode).Select(number => new PoolOptions
         {

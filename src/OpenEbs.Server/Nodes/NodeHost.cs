@@ -122,7 +122,14 @@ internal static class NodeHost
             MaxMovesPerNode = options.MaxMovesPerNode,
             PoolThresholds = new Grains.Pools.PoolThresholds(options.PoolNearlyFullPercent, options.PoolFullPercent),
             MaxRebuilds = options.MaxRebuilds,
-            Coordinator = new CoordinatorOptions { RebuildLimitBytesPerSecond = ByteRate.TryParse(options.RebuildLimit, out var limit, out _) ? limit : throw new InvalidOperationException("The options were not validated.") },
+            Coordinator = new CoordinatorOptions
+            {
+                RebuildLimitBytesPerSecond = ByteRate.TryParse(options.RebuildLimit, out var limit, out _) ? limit : throw new InvalidOperationException("The options were not validated."),
+                ScrubPeriod = Duration.TryParse(options.ScrubPeriod, out var scrubPeriod) ? scrubPeriod : throw new InvalidOperationException("The options were not validated."),
+                ScrubLimitBytesPerSecond = ByteRate.TryParse(options.ScrubLimit, out var scrubLimit, out _) ? scrubLimit : throw new InvalidOperationException("The options were not validated."),
+            },
+            MediaErrorLimit = options.MediaErrorLimit,
+            MediaErrorWindow = Duration.TryParse(options.MediaErrorWindow, out var window) ? window : throw new InvalidOperationException("The options were not validated."),
             SentinelPort = options.EffectiveSentinelPort is 0 ? null : options.EffectiveSentinelPort,
         });
         if (options.HasRole(NodeRole.Control)) silo.AddDashboard(dashboard => dashboard.HideTrace = true);

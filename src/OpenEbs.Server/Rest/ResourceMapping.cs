@@ -33,6 +33,8 @@ internal static class ResourceMapping
         RebuildLimitBytesPerSecond = view.RebuildLimitBytesPerSecond,
         ScrubProgress = Math.Round(view.ScrubProgress, 4),
         IsScrubbing = view.IsScrubbing,
+        LastScrub = view.LastScrub?.ToResource(),
+        PresentScrub = view.PresentScrub?.ToResource(),
         Concern = view.Concern,
         NodeAntiAffinity = view.Spec.EffectivePlacement.Node,
         ZoneAntiAffinity = view.Spec.EffectivePlacement.Zone,
@@ -61,6 +63,20 @@ internal static class ResourceMapping
         WritableBytes = view.WritableBytes,
         Reason = view.Reason,
         Rebuild = view.Rebuild is { } rebuild ? rebuild.ToResource() : null,
+    };
+
+    public static ScrubResource ToResource(this ScrubView view) => new()
+    {
+        StartedAt = view.StartedAt,
+        EndedAt = view.EndedAt,
+        IsAskedFor = view.IsAskedFor,
+        CheckedBytes = view.CheckedBytes,
+        BadBlocks = view.BadBlocks,
+        RepairedBlocks = view.RepairedBlocks,
+        DifferingBlocks = view.DifferingBlocks,
+        RepairedStructures = view.RepairedStructures,
+        DamagedReplicas = view.DamagedReplicas,
+        Summary = view.Summary,
     };
 
     public static RebuildResource ToResource(this RebuildView view) => new()
@@ -95,6 +111,10 @@ internal static class ResourceMapping
         AvailabilityReason = view.AvailabilityReason,
         Labels = view.Labels,
         PlacedBytes = view.PlacedBytes,
+        MediaErrorCount = view.MediaErrors.Count,
+        LastMediaErrorAt = view.MediaErrors is [.., var newest] ? newest.At : null,
+        LastMediaError = view.MediaErrors is [.., var last] ? $"replica {last.Replica}: {last.What}" : "",
+        Suspicion = view.Suspicion,
         Drain = view.Drain?.ToResource(),
     };
 

@@ -55,7 +55,7 @@ internal static class VolumeApi
             .WithDescription("Initiators are told of a new size by a unit attention; they may have to rescan the device. Replicas are added and removed in the background.")
             .Produces<VolumeResource>().ProducesProblem(StatusCodes.Status400BadRequest, Problem).ProducesProblem(StatusCodes.Status404NotFound, Problem);
         volumes.MapPost("{name}/scrub", ScrubAsync).WithName("ScrubVolume").WithSummary("Begins to read and compare all replicas of a volume.")
-            .WithDescription("Returns at once; the volume tells how far it is, events what was found. Without being asked a volume is scrubbed once a week, at an even and low rate.")
+            .WithDescription("Returns at once; the volume tells how far it is, events what was found. Without being asked a volume is scrubbed once within ScrubPeriod (a week by default), at an even and low rate.")
             .Produces<VolumeResource>(StatusCodes.Status202Accepted).ProducesProblem(StatusCodes.Status404NotFound, Problem);
         volumes.MapDelete("{name}", DeleteAsync).WithName("DeleteVolume").WithSummary("Deletes a volume and all its data.")
             .Produces(StatusCodes.Status204NoContent).ProducesProblem(StatusCodes.Status404NotFound, Problem);

@@ -94,6 +94,31 @@ internal sealed partial class ClusterGauges : IDisposable
             "openebs.replica.used", () => Replicas().Select(replica => new Measurement<long>(replica.UsedBytes, TagsOf(replica))),
             "By", "Bytes that the replica occupies on its pool.");
         AddRebuilds();
+        AddScrubs();
+    }
+
+    private void AddScrubs()
+    {
+        _meter.CreateObservableGauge(
+            "openebs.scrub.progress", () => Volumes().Select(volume => new Measurement<double>(volume.ScrubProgress, Tag("volume", volume.Name))),
+            null, "How far the present scrub of the volume has come, 0 to 1.");
+        _meter.CreateObservableGauge(
+            "openebs.scrub.checked", () => Volumes().Where(volume => volume.PresentScrub is not null).Select(volume => new Measurement<long>(volume.PresentScrub!.CheckedBytes, Tag("volume", volume.Name))),
+            "By", "Bytes that the present scrub has read from media, over all replicas; absent between two scrubs.");
+        _meter.CreateObservableGauge(
+            "openebs.scrub.last.end", () => Volumes().Where(volume => volume.LastScrub?.EndedAt is not null).Select(volume => new Measurement<long>(volume.LastScrub!.EndedAt!.Value.ToUnixTimeSeconds(), Tag("volume", volume.Name))),
+            "s", "When the last scrub of the volume ended, in seconds since 1970; absent when none has.");
+        _meter.CreateObservableGauge(
+            "openebs.scrub.last.found", () => Volumes().Where(volume => volume.LastScrub is not null).SelectMany(volume => Found(volume.Name, volume.LastScrub!)),
+            null, "What the last scrub of the volume found, by kind: bad_blocks, differing_blocks, structures, damaged_replicas.");
+    }
+
+    private static IEnumerable<Measurement<long>> Found(string volume, ScrubView scrub)
+    {
+        yield return new Measurement<long>(scrub.BadBlocks, Tag("volume", volume), Tag("kind", "bad_blocks"));
+        yield return new Measurement<long>(scrub.DifferingBlocks, Tag("volume", volume), Tag("kind", "differing_blocks"));
+        yield return new Measurement<long>(scrub.RepairedStructures, Tag("volume", volume), Tag("kind", "structures"));
+        yield return new Measurement<long>(scrub.DamagedReplicas, Tag("volume", volume), Tag("kind", "damaged_replicas"));
     }
 
     private void AddRebuilds()
@@ -125,6 +150,9 @@ internal sealed partial class ClusterGauges : IDisposable
         _meter.CreateObservableGauge(
             "openebs.pool.fullness", () => _pools.All.Select(pool => new Measurement<int>((int)pool.Fullness, Tag("pool", pool.Id))),
             null, "0 while the pool has room, 1 when it is nearly full, 2 when it is full.");
+        _meter.CreateObservableGauge(
+            "openebs.pool.media_errors", () => _pools.All.Select(pool => new Measurement<int>(pool.MediaErrors.Count, Tag("pool", pool.Id))),
+            "{error}", "Different things found damaged on the pool's media since this process began.");
         _meter.CreateObservableGauge(
             "openebs.pool.online", () => _pools.All.Select(pool => new Measurement<int>(pool.IsOnline ? 1 : 0, Tag("pool", pool.Id))),
             null, "1 when the pool can be used, else 0.");

@@ -65,15 +65,18 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         CountHolesFilled();
     }
 
+    public ValueTask ReadMediaAsync(long offsetBytes, Memory<byte> destination)
+    {
+        CheckRead(offsetBytes, destination.Length);
+        var request = IoRequest.Rent(this, static request => ((FileStorageFile)request.Target).ReadMediaNow(request), offsetBytes, memory: destination);
+        var completion = request.Completion;
+        IoThreads.Reads.Enqueue(request);
+        return completion;
+    }
+
     public ValueTask ReadAsync(long offsetBytes, Memory<byte> destination)
     {
-        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
-        ArgumentOutOfRangeException.ThrowIfNegative(offsetBytes);
-        if (offsetBytes > LengthBytes - destination.Length)
-        {
-            throw new EndOfStreamException($"{_path} has {LengthBytes} bytes; {destination.Length} at {offsetBytes} do not lie within.");
-        }
-
+        CheckRead(offsetBytes, destination.Length);
         var done = ReadCached(offsetBytes, destination.Span);
         if (done == destination.Length) return default;
         var request = IoRequest.Rent(this, static request => ((FileStorageFile)request.Target).ReadNow(request), offsetBytes + done, memory: destination[done..]);
@@ -165,6 +168,21 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         request.Complete(failure);
     }
 
+    private void ReadMediaNow(IoRequest request)
+    {
+        Exception? failure = null;
+        try
+        {
+            DirectReads.Read(_handle, _path, request.OffsetBytes, request.Memory.Span);
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
+        request.Complete(failure);
+    }
+
     private void DropCachedNow(IoRequest request)
     {
         try
@@ -247,6 +265,13 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         var error = FileFailures.Last;
         if (error == LinuxError.NoSpace && _space.TryReleaseReserve(lengthBytes)) return;
         if (error != LinuxError.Interrupted) throw FileFailures.Describe(error, $"{action} {lengthBytes} bytes at {offsetBytes} of", _path);
+    }
+
+    private void CheckRead(long offsetBytes, int lengthBytes)
+    {
+        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+        ArgumentOutOfRangeException.ThrowIfNegative(offsetBytes);
+        if (offsetBytes > LengthBytes - lengthBytes) throw new EndOfStreamException($"{_path} has {LengthBytes} bytes; {lengthBytes} at {offsetBytes} do not lie within.");
     }
 
     private void Check(long offsetBytes, long lengthBytes)

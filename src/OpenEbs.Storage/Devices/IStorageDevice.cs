@@ -50,6 +50,9 @@ public interface IStorageFile : IDisposable
     /// synchronously when the data is in the page cache.</summary>
     ValueTask ReadAsync(long offsetBytes, Memory<byte> destination);
 
+    /// <summary>The same from stable media, whatever the host has of it in memory: what is not on media yet may be put there first. Where the file system cannot do that, as far as it goes.</summary>
+    ValueTask ReadMediaAsync(long offsetBytes, Memory<byte> destination);
+
     /// <summary>When it completes, all writes that had returned when it was called are on stable media.</summary>
     ValueTask FlushAsync();
 

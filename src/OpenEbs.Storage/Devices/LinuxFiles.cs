@@ -13,6 +13,9 @@ internal static unsafe partial class LinuxFiles
     public const int CreateOrOpen = 0x40;
     public const int CloseOnExec = 0x80000;
 
+    /// <summary>O_DIRECT: past the page cache. Differs between architectures.</summary>
+    public static readonly int Direct = RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64 ? 0x10000 : 0x4000;
+
     public const int AtEmptyPath = 0x1000;
     public const uint StatxSizeAndBlocks = 0x200 | 0x400;
 
@@ -108,6 +111,7 @@ internal enum LinuxError
     AccessDenied = 13,
     FileExists = 17,
     NotADirectory = 20,
+    InvalidArgument = 22,
     TooManyFilesInSystem = 23,
     TooManyFilesInProcess = 24,
     NoSpace = 28,

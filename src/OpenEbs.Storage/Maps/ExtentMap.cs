@@ -68,6 +68,20 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
         return true;
     }
 
+    /// <summary>What memory has in the place of a page of the tree: the node (null when it is not in memory), and where that is on media.</summary>
+    public (MapNode? Node, PagePointer Pointer) Find(int level, long firstLeaf)
+    {
+        var node = _root;
+        for (var above = MapNode.RootLevel; above > level; above--)
+        {
+            ref var child = ref node.Children[ChildIndex(firstLeaf, above)];
+            if (child.Node is null) return (null, child.Pointer);
+            node = child.Node;
+        }
+
+        return (node, node.Pointer);
+    }
+
     public async ValueTask<MapNode?> GetLeafAsync(long leafIndex)
     {
         MapNode? leaf;

@@ -93,6 +93,35 @@ internal sealed class MapPages(IStorageDevice device, long reserveBytes) : IDisp
         return buffer;
     }
 
+    /// <summary>Reads a page; false when it cannot be read, or is not what is expected.</summary>
+    public async ValueTask<bool> TryReadAsync(PagePointer pointer, Memory<byte> page, bool fromMedia)
+    {
+        var (file, slot) = Locate(pointer.Page);
+        if (file >= _files.Count || _files[file] is not { } source) return false;
+        try
+        {
+            var read = fromMedia ? source.ReadMediaAsync((long)slot * FormatTags.PageBytes, page) : source.ReadAsync((long)slot * FormatTags.PageBytes, page);
+            await read;
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+
+        return Crc32C.Compute(page.Span) == pointer.Crc;
+    }
+
+    /// <summary>Writes a page that is damaged on media once more where it is, durably.</summary>
+    public async ValueTask RewriteAsync(ulong page, ReadOnlyMemory<byte> content)
+    {
+        var (file, slot) = Locate(page);
+        _files[file]!.Write((long)slot * FormatTags.PageBytes, content.Span);
+        await _files[file]!.FlushAsync();
+    }
+
+    /// <summary>Where a page is, for people.</summary>
+    public static string Describe(ulong page) => Locate(page) is var (file, slot) ? $"{Prefix}{file:x8} at {(long)slot * FormatTags.PageBytes}" : "";
+
     /// <summary>Writes a page to a free place and says where. Durable after <see cref="FlushAsync"/>.</summary>
     public PagePointer Write(ReadOnlySpan<byte> page, ulong maxSeq)
     {

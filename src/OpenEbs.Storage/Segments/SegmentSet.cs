@@ -205,11 +205,14 @@ internal sealed class SegmentSet(IStorageDevice device, int segmentBytes, ulong 
                 table.Add((BinaryPrimitives.ReadUInt32LittleEndian(field), BinaryPrimitives.ReadUInt32LittleEndian(field[4..]), BinaryPrimitives.ReadInt32LittleEndian(field[8..])));
             }
 
-            pointer = new PagePointer(BinaryPrimitives.ReadUInt64LittleEndian(page.AsSpan(8)), BinaryPrimitives.ReadUInt32LittleEndian(page.AsSpan(16)), 0);
+            pointer = NextTablePage(page);
         }
 
         return table;
     }
+
+    /// <summary>The page that follows one of the table; page 0 for none.</summary>
+    public static PagePointer NextTablePage(ReadOnlySpan<byte> page) => new(BinaryPrimitives.ReadUInt64LittleEndian(page[8..]), BinaryPrimitives.ReadUInt32LittleEndian(page[16..]), 0);
 
     public void Dispose()
     {

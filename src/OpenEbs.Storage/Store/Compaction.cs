@@ -5,16 +5,10 @@ using OpenEbs.Storage.Segments;
 namespace OpenEbs.Storage.Store;
 
 /// <summary>Gives space back: moves the live blocks of sparse segments to the end of the log, a bounded number at a time. The emptied segment is freed by the next checkpoint.</summary>
-internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates updates)
+internal sealed class Compaction(StoreState state, BlockMoves moves)
 {
-    private const int MaxBlocksPerStep = 64;
     private const int HeadersPerStep = 64;
     private const double PressedThreshold = 1.1;
-    private readonly List<(long Block, ExtentEntry Entry)> _live = [];
-
-    // A record of them, with its header, has to fit into a segment.
-    private readonly int _blocksPerStep = Math.Clamp((state.Segments.SegmentBytes / FormatTags.PageBytes) - 4, 1, MaxBlocksPerStep);
-    private readonly byte[] _data = GC.AllocateUninitializedArray<byte>(MaxBlocksPerStep * FormatTags.PageBytes, pinned: true);
     private readonly byte[] _page = new byte[FormatTags.PageBytes];
     private readonly ReadWindow _window = new();
     private Segment? _victim;
@@ -65,7 +59,7 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         {
             var bad = await GatherAsync(victim);
             if (resets != state.Resets) return true;
-            if (_live.Count > 0) await MoveAsync(resets);
+            await moves.CarryOutAsync(resets);
             if (bad) Finish(victim);
         }
         finally
@@ -98,11 +92,10 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
     /// <summary>Collects live blocks from the next records, and their data. True when the segment is through.</summary>
     private async ValueTask<bool> GatherAsync(Segment victim)
     {
-        _live.Clear();
+        moves.Clear();
         for (var headers = 0; headers < HeadersPerStep; headers++)
         {
-            var header = await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn, _window.Read, _page);
-            if (header is null) return true;
+            if (await ReadHeaderAsync(victim) is not { } header) return true;
             var offset = (uint)((_offset + header.HeaderBytes) / FormatTags.PageBytes);
             foreach (var operation in header.Operations)
             {
@@ -114,12 +107,8 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
                     if (!MapUpdates.Matches(entry, new RelocatedBlock(0, victim.Number, offset))) continue;
 
                     // The next step looks at this record again; what was moved no longer matches.
-                    if (_live.Count == _blocksPerStep) return false;
-                    var data = _data.AsMemory(_live.Count * FormatTags.PageBytes, FormatTags.PageBytes);
-                    await _window.ReadAsync((long)offset * FormatTags.PageBytes, data);
-
-                    // A bad block stays where it is until it is repaired or overwritten: moving it would make it look good.
-                    if (Crc32C.Compute(data.Span) == entry.Crc) _live.Add((operation.Block + i, entry));
+                    if (moves.IsFull) return false;
+                    await moves.TryAddAsync(operation.Block + i, entry, _window.Read);
                 }
             }
 
@@ -130,27 +119,16 @@ internal sealed class Compaction(StoreState state, LogWriter log, MapUpdates upd
         return false;
     }
 
-    private async ValueTask MoveAsync(int resets)
+    /// <summary>What cannot be read is as good as damaged: what lies behind stays where it is (<see cref="Evacuation"/> moves it).</summary>
+    private async ValueTask<RecordHeader?> ReadHeaderAsync(Segment victim)
     {
-        await state.MutationTurn.EnterAsync();
         try
         {
-            if (resets != state.Resets) return;
-            var operations = new StoreOperation[_live.Count];
-            var origins = new RelocatedBlock[_live.Count];
-            for (var i = 0; i < operations.Length; i++)
-            {
-                var (block, entry) = _live[i];
-                operations[i] = new StoreOperation(OperationKind.Write, block, 1, _data.AsMemory(i * FormatTags.PageBytes, FormatTags.PageBytes), new[] { entry.Crc });
-                origins[i] = new RelocatedBlock(entry.Seq, entry.Segment, entry.Offset);
-            }
-
-            var place = log.Append(RecordKind.Relocate, state.Last, 0, operations, origins, mayUseReserve: true);
-            for (var i = 0; i < operations.Length; i++) await updates.MoveAsync(operations[i].Block, operations[i].Checksums.Span[0], origins[i], place.Segment.Number, place.DataOffset + (uint)i);
+            return await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn, _window.Read, _page);
         }
-        finally
+        catch (IOException)
         {
-            state.MutationTurn.Leave();
+            return null;
         }
     }
 }

@@ -50,6 +50,17 @@ public interface IReplicaStore : IAsyncDisposable
     /// <exception cref="BadBlockException">A block is bad; the contents of destination are undefined.</exception>
     ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination);
 
+    /// <summary>The same from stable media, whatever the host has of it in memory: bits that flip on the disk under cached pages are found while there is a good copy elsewhere.</summary>
+    ValueTask ReadMediaAsync(long block, int blockCount, Memory<byte> destination) => ReadAsync(block, blockCount, destination);
+
+    /// <summary>Seq of the operation (or copy, see <see cref="CopyAsync"/>) that last changed each block; 0 for blocks that nothing ever did.</summary>
+    ValueTask<long[]> ListSeqsAsync(long block, int blockCount);
+
+    /// <summary>One bounded step of reading, from stable media, and checking what the store has beside the blocks: superblocks, map, segment and record headers. What is damaged is written anew where memory has
+    /// it still, or done without: blocks are moved, a checkpoint is taken.</summary>
+    /// <param name="restart">Begin with the first step.</param>
+    ValueTask<StoreScrubStep> ScrubAsync(bool restart) => ValueTask.FromResult(StoreScrubStep.Nothing);
+
     /// <summary>Stores a good copy of blocks whose stored form is bad, without taking a place in the order. The caller got the data from an in-sync replica
     /// while no write to these blocks was in flight.</summary>
     ValueTask RepairAsync(long block, int blockCount, ReadOnlyMemory<byte> data, ReadOnlyMemory<uint> checksums);

@@ -12,7 +12,7 @@ internal sealed class LogReader(StoreState state)
     private const int MaxOperations = 1024;
 
     /// <summary>Fills <paramref name="destination"/>; blocks that lie side by side come in one read of the device.</summary>
-    public async ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination)
+    public async ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination, bool fromMedia = false)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, blockCount * FormatTags.PageBytes, nameof(destination));
         for (var done = 0; done < blockCount;)
@@ -22,7 +22,7 @@ internal sealed class LogReader(StoreState state)
             var index = (int)((block + done) & (MapNode.LeafBlocks - 1));
             var count = Math.Min(blockCount - done, MapNode.LeafBlocks - index);
             if (leaf is null) destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes).Span.Clear();
-            else if (!await ReadLeafAsync(leaf, index, count, block + done, destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes))) continue;
+            else if (!await ReadLeafAsync(leaf, index, count, block + done, destination.Slice(done * FormatTags.PageBytes, count * FormatTags.PageBytes), fromMedia)) continue;
             done += count;
         }
     }
@@ -98,6 +98,20 @@ internal sealed class LogReader(StoreState state)
         return runs.Count <= maxRuns ? runs : runs.GetRange(0, maxRuns);
     }
 
+    public async ValueTask<long[]> ListSeqsAsync(long block, int blockCount)
+    {
+        var seqs = new long[blockCount];
+        for (var i = 0; i < blockCount; i++)
+        {
+            var leafIndex = (block + i) >> MapNode.LeafBits;
+            if (!state.Map.TryGetLeaf(leafIndex, out var leaf)) leaf = await state.Map.GetLeafAsync(leafIndex);
+            if (leaf is null) seqs[i] = (long)state.Map.AbsentSeq(leafIndex);
+            else if (leaf.Entries[(block + i) & (MapNode.LeafBlocks - 1)] is { HasHistory: true } entry) seqs[i] = (long)leaf.SeqOf(entry);
+        }
+
+        return seqs;
+    }
+
     private static void Extend(List<AllocatedRun> runs, long block, long count, bool mapped)
     {
         if (runs.Count > 0 && runs[^1].Mapped == mapped) runs[^1] = runs[^1] with { BlockCount = runs[^1].BlockCount + count };
@@ -112,7 +126,7 @@ internal sealed class LogReader(StoreState state)
 
     /// <summary>Reads what lies apart all at once: pieces that are not in the page cache come from the disk side by side. False when blocks were written meanwhile: then it is to be done
     /// again, for what was read has no checksum any more and would pass for a bad block.</summary>
-    private async ValueTask<bool> ReadLeafAsync(MapNode leaf, int index, int count, long block, Memory<byte> destination)
+    private async ValueTask<bool> ReadLeafAsync(MapNode leaf, int index, int count, long block, Memory<byte> destination, bool fromMedia)
     {
         List<(ValueTask Read, int First, int Count, ExtentEntry Entry)>? waiting = null;
         var isOvertaken = false;
@@ -128,7 +142,7 @@ internal sealed class LogReader(StoreState state)
             }
             else
             {
-                var read = ReadRunAsync(state.Segments[entry.Segment], entry.Offset, block + i, part);
+                var read = ReadRunAsync(state.Segments[entry.Segment], entry.Offset, block + i, part, fromMedia);
                 if (read.IsCompletedSuccessfully) bad ??= FindBad(leaf, index + i, run, block + i, part.Span);
                 else (waiting ??= []).Add((read, i, run, entry));
             }
@@ -184,12 +198,13 @@ internal sealed class LogReader(StoreState state)
         return run;
     }
 
-    private async ValueTask ReadRunAsync(Segment segment, uint offset, long block, Memory<byte> destination)
+    private async ValueTask ReadRunAsync(Segment segment, uint offset, long block, Memory<byte> destination, bool fromMedia)
     {
         segment.Readers++;
         try
         {
-            await segment.File.ReadAsync((long)offset * FormatTags.PageBytes, destination);
+            var read = fromMedia ? segment.File.ReadMediaAsync((long)offset * FormatTags.PageBytes, destination) : segment.File.ReadAsync((long)offset * FormatTags.PageBytes, destination);
+            await read;
         }
         catch (IOException e)
         {

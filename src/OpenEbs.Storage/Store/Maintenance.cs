@@ -1,13 +1,14 @@
 namespace OpenEbs.Storage.Store;
 
 /// <summary>What a store does beside its appends: checkpoints, segments ahead of need, compaction; which of them is due, one bounded step at a time.</summary>
-internal sealed class Maintenance(StoreState state, Compaction compaction, LogFlusher flusher)
+internal sealed class Maintenance(StoreState state, Compaction compaction, Evacuation evacuation, LogFlusher flusher)
 {
     private const int MostFreeSegments = 2;
     private const int UrgentBytes = 64 << 10;
     private readonly Checkpoints _checkpoints = new(state, flusher.FlushAsync);
     private readonly SegmentsAhead _ahead = new(state);
     private bool _superblockStale;
+    private bool _isCheckpointWanted;
     private LogPosition _restedAt;
 
     /// <summary>The next segment would be of the last of the pool's space, though some could be given back.</summary>
@@ -28,6 +29,9 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
 
     /// <summary>The superblock says something of the log's end that is no longer so.</summary>
     public void NoteSuperblockStale() => _superblockStale = true;
+
+    /// <summary>Something that the installed checkpoint needs, or that stands in the log after it, is damaged on media: another one does without it.</summary>
+    public void RequestCheckpoint() => _isCheckpointWanted = true;
 
     /// <summary>The store goes back to its last checkpoint.</summary>
     public void AbandonCheckpoint() => _checkpoints.Abandon();
@@ -57,6 +61,12 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
         }
 
         if (state.IsPressed && state.Segments.DeleteFree()) return true;
+        if (evacuation.IsNeeded && await evacuation.StepAsync())
+        {
+            if (!evacuation.IsNeeded) RequestCheckpoint();
+            return true;
+        }
+
         if (await _ahead.StepAsync()) return true;
         if (compaction.IsNeeded(compaction.DeadSegments) && await compaction.StepAsync()) return true;
         state.Map.Trim();
@@ -86,6 +96,7 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
 
     private bool NeedsCheckpoint()
     {
+        if (_isCheckpointWanted) return true;
         if (state.LogBytes == 0) return false;
         var options = state.Options;
         return state.LogBytes >= options.CheckpointLogBytes || state.Map.DirtyLeaves >= options.MaxDirtyLeaves || compaction.DeadSegments >= options.CompactionSlackSegments
@@ -97,6 +108,7 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, LogFl
         await state.MutationTurn.EnterAsync();
         try
         {
+            _isCheckpointWanted = false;
             _checkpoints.Capture();
         }
         finally

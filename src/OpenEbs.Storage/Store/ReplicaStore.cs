@@ -17,6 +17,7 @@ public sealed partial class ReplicaStore : IReplicaStore
     private readonly LogReader _reader;
     private readonly Compaction _compaction;
     private readonly Maintenance _maintenance;
+    private readonly StoreScrub _scrub;
     private readonly ILogger _logger;
     private bool _closed;
 
@@ -28,8 +29,11 @@ public sealed partial class ReplicaStore : IReplicaStore
         _log = new LogWriter(state);
         _flusher = new LogFlusher(state);
         _reader = new LogReader(state);
-        _compaction = new Compaction(state, _log, _updates);
-        _maintenance = new Maintenance(state, _compaction, _flusher);
+        var moves = new BlockMoves(state, _log, _updates);
+        var evacuation = new Evacuation(state, moves);
+        _compaction = new Compaction(state, moves);
+        _maintenance = new Maintenance(state, _compaction, evacuation, _flusher);
+        _scrub = new StoreScrub(state, _maintenance, evacuation);
     }
 
     public StoreStatus Status => new()
@@ -143,6 +147,23 @@ public sealed partial class ReplicaStore : IReplicaStore
     public void SetCommit(long seq) => _state.CommitSeq = Math.Max(_state.CommitSeq, seq);
 
     public ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination) => _reader.ReadAsync(block, blockCount, destination);
+
+    public ValueTask ReadMediaAsync(long block, int blockCount, Memory<byte> destination) => _reader.ReadAsync(block, blockCount, destination, fromMedia: true);
+
+    public ValueTask<long[]> ListSeqsAsync(long block, int blockCount) => _reader.ListSeqsAsync(block, blockCount);
+
+    public async ValueTask<StoreScrubStep> ScrubAsync(bool restart)
+    {
+        await _state.MaintenanceTurn.EnterAsync();
+        try
+        {
+            return await _scrub.StepAsync(restart);
+        }
+        finally
+        {
+            _state.MaintenanceTurn.Leave();
+        }
+    }
 
     public async ValueTask RepairAsync(long block, int blockCount, ReadOnlyMemory<byte> data, ReadOnlyMemory<uint> checksums)
     {

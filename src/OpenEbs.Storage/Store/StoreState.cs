@@ -116,6 +116,48 @@ internal sealed class StoreState : IDisposable
         }
     }
 
+    /// <summary>Reads both superblocks from media and writes one that is not as it was written once more; says how many that were.</summary>
+    public async ValueTask<int> RepairSuperblocksAsync()
+    {
+        await _superblockTurn.EnterAsync();
+        try
+        {
+            var wanted = new byte[Superblock.SlotBytes];
+            Superblock.Write(wanted);
+            var repaired = 0;
+            for (var i = 0; i < 2; i++)
+            {
+                if (await IsOnMediaAsync(_superblockFile, (long)i * Superblock.SlotBytes, wanted)) continue;
+
+                // The other one is good, or was just written: a crash now leaves it.
+                _superblockFile.Write((long)i * Superblock.SlotBytes, wanted);
+                await _superblockFile.FlushAsync();
+                repaired++;
+            }
+
+            return repaired;
+        }
+        finally
+        {
+            _superblockTurn.Leave();
+        }
+    }
+
+    /// <summary>Whether that is what is on media there.</summary>
+    public static async ValueTask<bool> IsOnMediaAsync(IStorageFile file, long offsetBytes, ReadOnlyMemory<byte> wanted)
+    {
+        try
+        {
+            var found = new byte[wanted.Length];
+            await file.ReadMediaAsync(offsetBytes, found);
+            return found.AsSpan().SequenceEqual(wanted.Span);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
     public void Dispose()
     {
         _superblockFile.Dispose();

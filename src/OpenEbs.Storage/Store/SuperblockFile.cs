@@ -14,13 +14,15 @@ internal static class SuperblockFile
         var file = exists ? device.Open(Superblock.FileName) : null;
         try
         {
-            if (file is not null && file.LengthBytes == Superblock.FileBytes && await ReadAsync(file) is { } found)
+            var slots = new byte[Superblock.FileBytes];
+            if (file is not null && file.LengthBytes == Superblock.FileBytes && await ReadAsync(file, slots) is { } found)
             {
                 if (found.ReplicaId != options.ReplicaId)
                     throw new StoreForeignException($"{device.Path} holds replica {found.ReplicaId}, not {options.ReplicaId}. Give each replica a directory of its own.");
 
                 // A killed process may have left the newer copy in the page cache only; the next write replaces the other one, which then would be the only one on media.
                 await file.FlushAsync();
+                await MakeEqualAsync(file, slots, found);
 
                 // And one killed while it made the store may have left the file's name there only.
                 await device.SyncDirectoryAsync();
@@ -43,9 +45,21 @@ internal static class SuperblockFile
         }
     }
 
-    private static async ValueTask<Superblock?> ReadAsync(IStorageFile file)
+    /// <summary>Either may be the first that the next write replaces: a crash then must find the other one good.</summary>
+    private static async ValueTask MakeEqualAsync(IStorageFile file, byte[] slots, Superblock found)
     {
-        var slots = new byte[Superblock.FileBytes];
+        var wanted = new byte[Superblock.SlotBytes];
+        found.Write(wanted);
+        for (var offset = 0; offset < slots.Length; offset += Superblock.SlotBytes)
+        {
+            if (slots.AsSpan(offset, Superblock.SlotBytes).SequenceEqual(wanted)) continue;
+            file.Write(offset, wanted);
+            await file.FlushAsync();
+        }
+    }
+
+    private static async ValueTask<Superblock?> ReadAsync(IStorageFile file, byte[] slots)
+    {
         await file.ReadAsync(0, slots);
         var first = Superblock.Read(slots.AsSpan(0, Superblock.SlotBytes));
         var second = Superblock.Read(slots.AsSpan(Superblock.SlotBytes));

@@ -58,7 +58,7 @@ public sealed class NodeConfigurationTests : IDisposable
         {
             NodeName = "n", SiloPort = 1, SentinelPort = 0, OrleansGatewayPort = 2, IscsiPort = 3, HttpPort = 4, Pools = [new PoolOptions { Id = "p", Path = "/p", Capacity = "1Gi" }],
             Metadata = new MetadataOptions { Path = "/m.db" }, TraceRatio = 0.5, Roles = ["storage"], AdvertisedAddress = "10.0.0.1", ClusterId = "c", BindAddress = "10.0.0.1",
-            ReplacementDelay = "1m", RebuildLimit = "5Mi", MaxRebuilds = 7, PoolNearlyFullPercent = 70, PoolFullPercent = 80,
+            ReplacementDelay = "1m", RebuildLimit = "5Mi", MaxRebuilds = 7, ScrubPeriod = "1d", ScrubLimit = "6Mi", MediaErrorLimit = 3, MediaErrorWindow = "2h", PoolNearlyFullPercent = 70, PoolFullPercent = 80,
             MaxMoves = 3, MaxMovesPerNode = 1, MaxOverprovisioning = 2, Zone = "z", Labels = new Dictionary<string, string> { ["disk"] = "ssd" },
         };
         Assert.All(typeof(NodeOptions).GetProperties().Where(property => property.CanWrite), property =>

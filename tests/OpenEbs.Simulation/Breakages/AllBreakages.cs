@@ -28,6 +28,8 @@ public static class AllBreakages
         new() { Name = "torn-write", Breaks = [Promise.WritesAreAtomic, Promise.PrefixAfterPowerLoss], WrapStore = store => new TearingStore(store) },
         new() { Name = "skip-checksum", Favours = [FaultKind.BitRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UncheckedStore(store) },
         new() { Name = "skip-repair", Favours = [FaultKind.BitRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new UnrepairedStore(store) },
+        new() { Name = "skip-media", Favours = [FaultKind.HiddenRot], Breaks = [Promise.BadBlocksAreHidden], WrapStore = store => new CachedStore(store) },
+        new() { Name = "leave-differences", Breaks = [Promise.BadBlocksAreHidden, Promise.PrefixAfterPowerLoss, Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { LeaveDifferences = true } },
         new() { Name = "stay-full", Favours = [FaultKind.FullPool], Breaks = [Promise.FullPoolsHarmNothing], CoordinatorFaults = new CoordinatorFaults { StayFull = true } },
         new() { Name = "fail-when-full", Favours = [FaultKind.FullPool], Breaks = [Promise.FullPoolsHarmNothing, Promise.FaultsAreInvisible], WrapStore = store => new FailingWhenFullStore(store) },
     ];

@@ -19,6 +19,12 @@ internal abstract class StoreWrapper(IReplicaStore store) : IReplicaStore
 
     public virtual ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination) => store.ReadAsync(block, blockCount, destination);
 
+    public virtual ValueTask ReadMediaAsync(long block, int blockCount, Memory<byte> destination) => store.ReadMediaAsync(block, blockCount, destination);
+
+    public ValueTask<long[]> ListSeqsAsync(long block, int blockCount) => store.ListSeqsAsync(block, blockCount);
+
+    public virtual ValueTask<StoreScrubStep> ScrubAsync(bool restart) => store.ScrubAsync(restart);
+
     public virtual ValueTask RepairAsync(long block, int blockCount, ReadOnlyMemory<byte> data, ReadOnlyMemory<uint> checksums) => store.RepairAsync(block, blockCount, data, checksums);
 
     public ValueTask MarkDamagedAsync() => store.MarkDamagedAsync();
@@ -79,6 +85,8 @@ internal sealed class TearingStore(IReplicaStore store) : StoreWrapper(store)
 /// <summary>Returns bad blocks as they are.</summary>
 internal sealed class UncheckedStore(IReplicaStore store) : StoreWrapper(store)
 {
+    public override ValueTask ReadMediaAsync(long block, int blockCount, Memory<byte> destination) => ReadAsync(block, blockCount, destination);
+
     public override async ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination)
     {
         for (var i = 0; i < blockCount; i++)
@@ -94,6 +102,14 @@ internal sealed class UncheckedStore(IReplicaStore store) : StoreWrapper(store)
             }
         }
     }
+}
+
+/// <summary>Checks what is cached and not what is on media.</summary>
+internal sealed class CachedStore(IReplicaStore store) : StoreWrapper(store)
+{
+    public override ValueTask ReadMediaAsync(long block, int blockCount, Memory<byte> destination) => Store.ReadAsync(block, blockCount, destination);
+
+    public override ValueTask<StoreScrubStep> ScrubAsync(bool restart) => ValueTask.FromResult(StoreScrubStep.Nothing);
 }
 
 /// <summary>Does not repair what it is told to.</summary>

@@ -89,6 +89,26 @@ internal sealed class DeviceReplicaDisk : IReplicaDisk
         return true;
     }
 
+    public bool RotAnywhere(bool onMediaOnly, out long? block)
+    {
+        block = null;
+        var file = _random.Pick(_device.List().ToArray());
+        var bytes = _device.ReadAllBytes(file);
+        var pages = Enumerable.Range(0, bytes.Length / PageBytes).Where(page => bytes.AsSpan(page * PageBytes, PageBytes).ContainsAnyExcept((byte)0)).ToArray();
+        if (pages.Length == 0) return false;
+        var offset = (long)_random.Pick(pages) * PageBytes;
+        var (at, bit) = (_random.Next(_random.Chance(0.5) ? 256 : PageBytes), _random.Next(8));
+        if (!onMediaOnly) _device.FlipBit(file, offset + at, bit);
+        else if (!_device.FlipMediaBit(file, offset + at, bit)) return false;
+        if (!file.StartsWith("segment-", StringComparison.Ordinal) || BlockOf(bytes.AsSpan((int)offset, PageBytes)) is not { } harmed) return true;
+        var rotten = bytes.AsSpan((int)offset, PageBytes).ToArray();
+        rotten[at] ^= (byte)(1 << bit);
+        if (!_rotten.TryGetValue(harmed, out var known)) _rotten.Add(harmed, known = []);
+        known.Add((file, offset, rotten));
+        block = harmed;
+        return true;
+    }
+
     public async ValueTask<IReplicaStore> OpenAsync(StoreOpening opening, string bootId)
     {
         IStorageDevice device = new SlowStorageDevice(_device, () => Slowness > TimeSpan.Zero ? Task.Delay(Slowness * _random.NextDouble(), _time) : null);
@@ -132,11 +152,23 @@ internal sealed class DeviceReplicaDisk : IReplicaDisk
         foreach (var (file, offset, rotten) in pages)
         {
             if (!_device.List().Contains(file)) continue;
-            var now = _device.ReadAllBytes(file).AsSpan((int)offset, PageBytes);
-            if (!now.SequenceEqual(rotten)) continue;
+            if (!_device.ReadAllBytes(file).AsSpan((int)offset, PageBytes).SequenceEqual(rotten) && !_device.ReadMediaBytes(file).AsSpan((int)offset, PageBytes).SequenceEqual(rotten)) continue;
             SectorStamp.Fill(wanted, block * 8, _stampsOf(block));
             _device.Overwrite(file, offset, wanted);
         }
+    }
+
+    /// <summary>Which block's data a page is, going by its stamps; null when it is not any's.</summary>
+    private static long? BlockOf(ReadOnlySpan<byte> page)
+    {
+        for (var i = 0; i < PageBytes; i += SectorStamp.SectorBytes)
+        {
+            // The second word of a stamped sector is its number (see SectorStamp).
+            var sector = BitConverter.ToInt64(page[(i + sizeof(long))..]);
+            if (sector > 0 && sector % 8 == i / SectorStamp.SectorBytes && SectorStamp.Decode(page.Slice(i, SectorStamp.SectorBytes), sector) > 0) return sector / 8;
+        }
+
+        return null;
     }
 
     /// <summary>The pages of segment files that hold the block as it is now.</summary>

@@ -18,6 +18,11 @@ public interface IReplicaDisk
     /// <summary>Harms a page of the map or the superblock; false when there is none.</summary>
     bool Damage();
 
+    /// <summary>Harms a bit anywhere in the files; false when there is nothing to harm.</summary>
+    /// <param name="onMediaOnly">What is cached stays good.</param>
+    /// <param name="block">The block of the volume that it belonged to, when it was one's data.</param>
+    bool RotAnywhere(bool onMediaOnly, out long? block);
+
     /// <summary>The process that used the store was killed.</summary>
     void Kill();
 

@@ -34,6 +34,13 @@ public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time, Fu
     /// <summary>It has neither map nor superblock.</summary>
     public bool Damage() => false;
 
+    /// <summary>It has no files.</summary>
+    public bool RotAnywhere(bool onMediaOnly, out long? block)
+    {
+        block = null;
+        return false;
+    }
+
     public async ValueTask<IReplicaStore> OpenAsync(StoreOpening opening, string bootId)
     {
         if (!_exists && opening == StoreOpening.Existing) throw new StoreNotFoundException("There is no replica here.");
@@ -145,6 +152,8 @@ public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time, Fu
             var (copy, sums) = (data.ToArray(), checksums.ToArray());
             return ApplyDurablyAsync(store => store.RepairAsync(block, blockCount, copy, sums));
         }
+
+        public ValueTask<long[]> ListSeqsAsync(long block, int blockCount) => inner.ListSeqsAsync(block, blockCount);
 
         public ValueTask MarkDamagedAsync() => ValueTask.CompletedTask;
 

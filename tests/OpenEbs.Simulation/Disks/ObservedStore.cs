@@ -100,11 +100,27 @@ public sealed class ObservedStore(IReplicaStore store, ReplicaLedger ledger, His
 
     public void SetCommit(long seq) => store.SetCommit(seq);
 
-    public async ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination)
+    public ValueTask ReadAsync(long block, int blockCount, Memory<byte> destination) => NoteBadAsync(() => store.ReadAsync(block, blockCount, destination));
+
+    public ValueTask ReadMediaAsync(long block, int blockCount, Memory<byte> destination) => NoteBadAsync(() => store.ReadMediaAsync(block, blockCount, destination));
+
+    public ValueTask<long[]> ListSeqsAsync(long block, int blockCount) => store.ListSeqsAsync(block, blockCount);
+
+    /// <summary>Stores something else in a block, with the right checksum, as nothing that works ever would.</summary>
+    public ValueTask AlterAsync(long block, byte[] data) => store.RepairAsync(block, 1, data, new[] { Storage.Crc32C.Compute(data) });
+
+    public async ValueTask<StoreScrubStep> ScrubAsync(bool restart)
+    {
+        var step = await store.ScrubAsync(restart);
+        foreach (var found in step.Repaired.Concat(step.Damage)) Trace($"finds that {found}");
+        return step;
+    }
+
+    private async ValueTask NoteBadAsync(Func<ValueTask> read)
     {
         try
         {
-            await store.ReadAsync(block, blockCount, destination);
+            await read();
         }
         catch (BadBlockException e)
         {

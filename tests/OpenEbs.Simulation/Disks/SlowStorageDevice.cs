@@ -39,6 +39,8 @@ internal sealed class SlowStorageDevice(IStorageDevice device, Func<Task?> delay
 
         public ValueTask ReadAsync(long offsetBytes, Memory<byte> destination) => file.ReadAsync(offsetBytes, destination);
 
+        public ValueTask ReadMediaAsync(long offsetBytes, Memory<byte> destination) => file.ReadMediaAsync(offsetBytes, destination);
+
         public async ValueTask FlushAsync()
         {
             // What was written until now is what the flush covers; so it starts at once and only its end comes later.

@@ -173,6 +173,7 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
             case FaultKind.ClockJump:
                 host.Time.DateError = random.Pick<TimeSpan>([TimeSpan.Zero, TimeSpan.FromSeconds(-3), TimeSpan.FromHours(1), TimeSpan.FromDays(-400), TimeSpan.FromDays(4000)]);
                 return true;
+            case FaultKind.HiddenRot: return RotAnywhere(replica);
             default:
                 throw new ArgumentOutOfRangeException(nameof(kind), kind, "Unknown fault.");
         }
@@ -347,6 +348,20 @@ internal sealed class FaultInjector(World world, IReadOnlyList<Gateway> gateways
         if (!replica.Disk.Damage()) return false;
         world.DamagedReplica = replica.Id;
         replica.Ledger.IsDamaged = replica.Ledger.MayEndEarly = true;
+        return true;
+    }
+
+    /// <summary>As <see cref="Damage"/>, in any file, and mostly where nobody sees it.</summary>
+    private bool RotAnywhere(ReplicaHost replica)
+    {
+        var record = world.Records.Record;
+        if (record.InSyncCount < 2 || world.Settings.MinInSync < 2 || record.Find(replica.Id)?.Standing != ReplicaStanding.InSync) return false;
+        if ((world.DamagedReplica ?? replica.Id) != replica.Id || world.RottenBlocks.Keys.Any(rotten => rotten.Replica != replica.Id)) return false;
+        if (!replica.Disk.RotAnywhere(onMediaOnly: random.Chance(0.8), out var block)) return false;
+        world.DamagedReplica = replica.Id;
+        replica.Ledger.IsDamaged = replica.Ledger.MayEndEarly = true;
+        replica.Ledger.RotCount++;
+        if (block is { } harmed) world.RottenBlocks[(replica.Id, harmed)] = world.History.NextMoment();
         return true;
     }
 

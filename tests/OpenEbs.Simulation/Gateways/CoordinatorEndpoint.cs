@@ -33,6 +33,8 @@ internal sealed class CoordinatorEndpoint(VolumeCoordinator coordinator) : IVolu
 
     public ValueTask CloseAsync() => coordinator.CloseAsync();
 
+    public void Scrub() => coordinator.Scrub();
+
     public string Describe()
     {
         var s = coordinator.Snapshot();

@@ -30,6 +30,11 @@ public interface IVolumeEndpoint
 
     ValueTask CloseAsync();
 
+    /// <summary>Begins to scrub the volume.</summary>
+    void Scrub()
+    {
+    }
+
     /// <summary>One line for the trace.</summary>
     string Describe();
 }

@@ -118,6 +118,9 @@ internal sealed class Activation
         }
     });
 
+    /// <summary>Has it scrub the volume.</summary>
+    public void Scrub() => Process.Post(_volume.Scrub);
+
     /// <summary>Deactivates it in order; then its process ends.</summary>
     public void Close()
     {

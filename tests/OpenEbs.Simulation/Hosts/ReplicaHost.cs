@@ -151,6 +151,19 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
         return done.Task;
     }
 
+    /// <summary>Stores something else in a block, with the right checksum.</summary>
+    public Task AlterAsync(long block, byte[] data)
+    {
+        var done = new TaskCompletionSource();
+        var store = _store ?? throw new InvalidOperationException($"Replica {id} does not run.");
+        Process!.Start(async () =>
+        {
+            await store.AlterAsync(block, data);
+            done.SetResult();
+        });
+        return done.Task;
+    }
+
     /// <summary>A message arrives.</summary>
     /// <param name="invoke">What it asks.</param>
     /// <param name="answer">Sends the answer, or the failure.</param>
@@ -195,7 +208,7 @@ internal sealed class ReplicaHost(World world, string id, SimulatedHost host, IR
         }
     }
 
-    private bool MayBeBad(long block) => world.RottenBlocks.ContainsKey((id, block));
+    private bool MayBeBad(long block) => world.RottenBlocks.ContainsKey((id, block)) && !world.IsScrubbed;
 
     private async ValueTask DiscardStoreAsync()
     {

@@ -44,6 +44,11 @@ internal sealed class SimulatedReplicaChannel(SimulatedScheduler scheduler, Simu
     public ValueTask<DigestReply> DigestAsync(long epoch, Guid incarnation, long block, int blockCount) =>
         CallAsync("Digest", session => session.DigestAsync(epoch, incarnation, block, blockCount));
 
+    public ValueTask<BlocksReply> DescribeBlocksAsync(long epoch, Guid incarnation, long block, int blockCount) =>
+        CallAsync("DescribeBlocks", session => session.DescribeBlocksAsync(epoch, incarnation, block, blockCount));
+
+    public ValueTask<StoreScrubReply> ScrubStoreAsync(long epoch, Guid incarnation, bool restart) => CallAsync("ScrubStore", session => session.ScrubStoreAsync(epoch, incarnation, restart));
+
     public ValueTask<LogReply> ReadLogAsync(long epoch, Guid incarnation, long fromSeq, int maxBytes) => CallAsync("ReadLog", async session =>
     {
         var reply = await session.ReadLogAsync(epoch, incarnation, fromSeq, maxBytes);

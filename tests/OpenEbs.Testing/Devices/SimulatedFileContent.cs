@@ -56,6 +56,19 @@ internal sealed class SimulatedFileContent
         }
     }
 
+    /// <summary>What is on media, and of pages that are not there yet what will be.</summary>
+    public void ReadMedia(long offsetBytes, Span<byte> destination)
+    {
+        while (destination.Length > 0)
+        {
+            var (page, start, count) = Locate(offsetBytes, destination.Length);
+            if ((IsDirty(page) ? _cached[page] : _durable[page]) is { } bytes) bytes.AsSpan(start, count).CopyTo(destination);
+            else destination[..count].Clear();
+            destination = destination[count..];
+            offsetBytes += count;
+        }
+    }
+
     public void Write(long order, long offsetBytes, ReadOnlySpan<byte> source)
     {
         for (var page = offsetBytes / PageBytes; page * PageBytes < offsetBytes + source.Length; page++)
@@ -148,6 +161,19 @@ internal sealed class SimulatedFileContent
             bytes[start] ^= (byte)(1 << bit);
         }
     }
+
+    /// <summary>Changes a bit on media under a page of the cache, which stays as it is; false when the page has yet to be written to media.</summary>
+    public bool FlipMediaBit(long offsetBytes, int bit)
+    {
+        var (page, start, _) = Locate(offsetBytes, 1);
+        if (IsDirty(page)) return false;
+        var bytes = _durable[page] is { } old ? (byte[])old.Clone() : new byte[PageBytes];
+        bytes[start] ^= (byte)(1 << bit);
+        _durable[page] = bytes;
+        return true;
+    }
+
+    private bool IsDirty(long page) => _pending.Exists(write => write.OffsetBytes < (page + 1) * PageBytes && page * PageBytes < write.OffsetBytes + write.LengthBytes);
 
     private void ClearReadErrors(long offsetBytes, long lengthBytes) =>
         ReadErrors.RemoveAll(error => error.OffsetBytes >= offsetBytes && error.OffsetBytes + error.LengthBytes <= offsetBytes + lengthBytes);

@@ -119,6 +119,17 @@ public sealed class SimulatedStorageDevice : IStorageDevice
         return new SimulatedStorageDevice(_media);
     }
 
+    /// <summary>Flips one bit on media and not in what the host has cached of it; false when that page has yet to be written to media.</summary>
+    public bool FlipMediaBit(string name, long offsetBytes, int bit) => _media.Files[name].FlipMediaBit(offsetBytes, bit);
+
+    /// <summary>A copy of a file's bytes as they are on media, and of pages that are not there yet as they will be.</summary>
+    public byte[] ReadMediaBytes(string name)
+    {
+        var bytes = new byte[_media.Files[name].LengthBytes];
+        _media.Files[name].ReadMedia(0, bytes);
+        return bytes;
+    }
+
     /// <summary>Flips one bit on media.</summary>
     public void FlipBit(string name, long offsetBytes, int bit) => _media.Files[name].FlipBit(offsetBytes, bit);
 

@@ -51,6 +51,16 @@ internal sealed class SimulatedStorageFile(SimulatedStorageDevice device, Simula
         return ValueTask.CompletedTask;
     }
 
+    public ValueTask ReadMediaAsync(long offsetBytes, Memory<byte> destination)
+    {
+        Check(offsetBytes, 0);
+        media.ReadCount++;
+        var latency = media.NextReadLatency();
+        if (latency > TimeSpan.Zero) return ReadLaterAsync(latency, offsetBytes, destination, fromMedia: true);
+        ReadNow(offsetBytes, destination, fromMedia: true);
+        return ValueTask.CompletedTask;
+    }
+
     public async ValueTask FlushAsync()
     {
         Check(0, 0);
@@ -83,14 +93,14 @@ internal sealed class SimulatedStorageFile(SimulatedStorageDevice device, Simula
 
     public void Dispose() => _disposed = true;
 
-    private async ValueTask ReadLaterAsync(TimeSpan latency, long offsetBytes, Memory<byte> destination)
+    private async ValueTask ReadLaterAsync(TimeSpan latency, long offsetBytes, Memory<byte> destination, bool fromMedia = false)
     {
         await Task.Delay(latency, media.Options.Time!);
         device.ThrowIfDead();
-        ReadNow(offsetBytes, destination);
+        ReadNow(offsetBytes, destination, fromMedia);
     }
 
-    private void ReadNow(long offsetBytes, Memory<byte> destination)
+    private void ReadNow(long offsetBytes, Memory<byte> destination, bool fromMedia = false)
     {
         if (offsetBytes + destination.Length > LengthBytes)
         {
@@ -105,7 +115,8 @@ internal sealed class SimulatedStorageFile(SimulatedStorageDevice device, Simula
             }
         }
 
-        content.Read(offsetBytes, destination.Span);
+        if (fromMedia) content.ReadMedia(offsetBytes, destination.Span);
+        else content.Read(offsetBytes, destination.Span);
     }
 
     private void Check(long offsetBytes, long lengthBytes)

@@ -212,6 +212,9 @@ public sealed class MemoryReplicaStore : IReplicaStore
         return ValueTask.FromResult<IReadOnlyList<AllocatedRun>>(runs.Count > maxRuns ? runs[..maxRuns] : runs);
     }
 
+    public ValueTask<long[]> ListSeqsAsync(long block, int blockCount) => ValueTask.FromResult(Enumerable.Range(0, blockCount).Select(i =>
+        _blocks.TryGetValue(block + i, out var found) ? found.Seq == MemoryBlock.Copied ? _copySeq : found.Seq : 0).ToArray());
+
     public ValueTask<bool> MaintainAsync()
     {
         if (_consistency == ReplicaConsistency.Rebuilding || _log.Count < CheckpointAfterOperations || _commitSeq <= _logStart.Seq) return ValueTask.FromResult(false);

@@ -21,6 +21,8 @@ namespace OpenEbs.Grains.Replicas.Messages;
 [JsonSerializable(typeof(CheckReply))]
 [JsonSerializable(typeof(ReplicaInspection))]
 [JsonSerializable(typeof(DigestReply))]
+[JsonSerializable(typeof(BlocksReply))]
+[JsonSerializable(typeof(StoreScrubReply))]
 internal sealed partial class ControlMessages : JsonSerializerContext;
 
 /// <summary>Length-prefixed UTF-8 JSON.</summary>
@@ -112,3 +114,15 @@ internal sealed class DigestReplyCodec : ControlMessageCodec<DigestReply>;
 
 [RegisterCopier]
 internal sealed class DigestReplyCopier : HandOverCopier<DigestReply>;
+
+[RegisterSerializer]
+internal sealed class BlocksReplyCodec : ControlMessageCodec<BlocksReply>;
+
+[RegisterCopier]
+internal sealed class BlocksReplyCopier : HandOverCopier<BlocksReply>;
+
+[RegisterSerializer]
+internal sealed class StoreScrubReplyCodec : ControlMessageCodec<StoreScrubReply>;
+
+[RegisterCopier]
+internal sealed class StoreScrubReplyCopier : HandOverCopier<StoreScrubReply>;

@@ -13,6 +13,8 @@ internal static class MessageAliases
         ["openebs.ReadReply"] = typeof(ReadReply),
         ["openebs.CheckReply"] = typeof(CheckReply),
         ["openebs.DigestReply"] = typeof(DigestReply),
+        ["openebs.BlocksReply"] = typeof(BlocksReply),
+        ["openebs.StoreScrubReply"] = typeof(StoreScrubReply),
         ["openebs.LogReply"] = typeof(LogReply),
         ["openebs.OpenRequest"] = typeof(OpenRequest),
         ["openebs.OpenReply"] = typeof(OpenReply),

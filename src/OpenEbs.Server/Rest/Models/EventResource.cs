@@ -10,7 +10,7 @@ public sealed record EventResource
     public required string Volume { get; init; }
 
     /// <summary>What happened: Opened, ReplicaLeft, ReplicaRebuilding, ReplicaJoined, ReplicaAdded, ReplicaRemoved, ReplicasWanted, Resized, DataLost, BadBlocks,
-    /// ReplicasDiffer, Scrubbed, Imported, ReplicaDiscarded; of the cluster VolumeCreated, VolumeDeleted, VolumeImported, OrphanDeleted,
+    /// ReplicasDiffer, Scrubbed, StoreRepaired, StoreDamaged, Imported, ReplicaDiscarded; of the cluster PoolSuspected, PoolTrusted, VolumeCreated, VolumeDeleted, VolumeImported, OrphanDeleted,
     /// ReplicaUnplaced, ReplicaPlaced, NodeJoined, NodeLeft, NodeRestarted, PoolOnline, PoolOffline, NodeCordoned, NodeUncordoned, NodeDraining, NodeDrained, NodeRemoved,
     /// and the same five of pools.</summary>
     public required string Kind { get; init; }

@@ -47,6 +47,18 @@ public sealed record PoolResource
     /// <summary>Sizes in bytes of the volumes that have a replica on it; may exceed its capacity.</summary>
     public required long PlacedBytes { get; init; }
 
+    /// <summary>Different things found damaged on its media since its node's process began.</summary>
+    public int MediaErrorCount { get; init; }
+
+    /// <summary>When the newest of them was met first; absent when there are none.</summary>
+    public DateTimeOffset? LastMediaErrorAt { get; init; }
+
+    /// <summary>What that was, and of which replica; empty when there are none.</summary>
+    public string LastMediaError { get; init; } = "";
+
+    /// <summary>Why it is marked as one whose media fail, and drained; empty when it is not. Uncordoning it takes the mark away.</summary>
+    public string Suspicion { get; init; } = "";
+
     /// <summary>How far its drain is; absent when there is none.</summary>
     public DrainResource? Drain { get; init; }
 }

@@ -16,6 +16,12 @@ public sealed record VolumeResource
     /// <summary>A scrub that was asked for is under way.</summary>
     public bool IsScrubbing { get; init; }
 
+    /// <summary>The last scrub of the whole volume; absent when there was none yet.</summary>
+    public ScrubResource? LastScrub { get; init; }
+
+    /// <summary>The scrub under way; absent between two.</summary>
+    public ScrubResource? PresentScrub { get; init; }
+
     /// <summary>What the cluster would do for the volume and cannot, such as making a replica for which there is no pool; empty when there is nothing.</summary>
     public string Concern { get; init; } = "";
 

@@ -1,19 +1,22 @@
 using Microsoft.Extensions.Logging;
 using OpenEbs.Replication.Replicas;
+using OpenEbs.Replication.Volumes;
 using OpenEbs.Storage.Store;
 
-namespace OpenEbs.Replication.Volumes;
+namespace OpenEbs.Replication.Scrubs;
 
-/// <summary>Reads every block of every in-sync replica within a period, at an even and low rate, so that what rots where nobody reads is found while there is a good copy: a bad block is
-/// rewritten from another replica, and replicas are compared.</summary>
-/// <remarks>What is in a node's page cache is checked there and not on its media.</remarks>
-internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads reads, ILinkOwner owner)
+/// <summary>Reads every block of every in-sync replica from media within a period, at an even and low rate, so that what rots where nobody reads is found while there is a good copy: a bad block is
+/// rewritten from another replica, blocks that differ are made equal, and in the end each store checks what it has beside the blocks.</summary>
+internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads reads, WriteOrder order, ILinkOwner owner)
 {
     /// <summary>64 MiB: the part whose allocated blocks are asked for at once.</summary>
     private const int WindowBlocks = 16384;
 
     /// <summary>256 KiB: what is checked, and kept from being written, at once.</summary>
     private const int PieceBlocks = 64;
+
+    /// <summary>In bytes a second.</summary>
+    private const double MinStoreRate = 1 << 20;
 
     /// <summary>Whoever has the good copy may be away for a moment.</summary>
     private const int MaxTries = 3;
@@ -23,7 +26,11 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
 
     private readonly ILogger _logger = context.Logger;
     private readonly Dictionary<ReplicaLink, Finding> _found = [];
-    private TaskCompletionSource _wake = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly DifferingBlocks _differing = new(context, order);
+    private readonly StoreScrubs _stores = new(context);
+    
+    /// <summary>What waits for it goes on within the call that completes it: by the thread pool it would leave this scheduling context.</summary>
+    private TaskCompletionSource _wake = new();
     private bool _isHurried;
     private bool _isRestarted;
     private long _cursor;
@@ -32,13 +39,16 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
     /// <summary>How much of the volume the present scrub has been through, 0 to 1.</summary>
     public double Progress => BlockCount is > 0 and var blocks ? Math.Min(1, (double)_cursor / blocks) : 0;
 
-    /// <summary>It was asked for and goes on as fast as it can.</summary>
+    /// <summary>What the present scrub has come to; null before the first began.</summary>
+    public ScrubTally? Tally { get; private set; }
+
+    /// <summary>It was asked for and goes on as fast as it may.</summary>
     public bool IsHurried => _isHurried;
 
     /// <summary>0 before the record was read.</summary>
     private long BlockCount => (context.Keeper.Record?.SizeBytes ?? 0) / VolumeBlocks.BlockBytes;
 
-    /// <summary>Scrubs the whole volume from its beginning, at once and without pauses.</summary>
+    /// <summary>Scrubs the whole volume from its beginning, at once and as fast as <see cref="CoordinatorOptions.ScrubLimitBytesPerSecond"/> allows.</summary>
     public void Hurry()
     {
         _isHurried = _isRestarted = true;
@@ -50,14 +60,15 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
     {
         try
         {
-            _cursor = context.Keeper.Record!.ScrubCursor;
+            (_cursor, Tally) = (context.Keeper.Record!.ScrubCursor, context.Keeper.Record.PresentScrub);
+            _isHurried = Tally is { IsAskedFor: true };
             _savedAt = context.Now;
             while (!context.IsStopped)
             {
                 if (_isRestarted)
                 {
-                    (_isRestarted, _cursor) = (false, 0);
-                    _wake = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                    (_isRestarted, _cursor, Tally) = (false, 0, null);
+                    _wake = new TaskCompletionSource();
                 }
 
                 await GoOnAsync();
@@ -78,7 +89,7 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
         {
             if (!_isHurried && context.Options.ScrubPeriod <= TimeSpan.Zero) await NapAsync(LongestNap);
             else if (_cursor < BlockCount) await ScrubWindowAsync();
-            else await EndAsync();
+            else await ScrubStoresAsync();
         }
         catch (Exception e) when (e is not VolumeRecordConflictException && !context.IsStopped)
         {
@@ -98,76 +109,122 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
             return;
         }
 
+        if (Tally is null)
+        {
+            // Another coordinator is to go on with what was asked for.
+            Tally = new ScrubTally(context.UtcNow, IsAskedFor: _isHurried);
+            if (_isHurried) await SaveAsync(record => record);
+        }
+
         foreach (var piece in pieces)
         {
             if (_isRestarted || context.IsStopped) break;
             for (var tries = 1; !await ScrubPieceAsync(piece.Block, (int)piece.BlockCount, isLast: tries == MaxTries) && tries < MaxTries; tries++) await NapAsync(RetryPause);
             if (!_isRestarted) _cursor = piece.Block + piece.BlockCount;
-            if (!_isHurried) await NapAsync(period / pieces.Count);
+            await NapAsync(_isHurried ? LimitedTime(piece.BlockCount * VolumeBlocks.BlockBytes) : period / pieces.Count);
         }
 
-        if (_found.Count > 0 || (!_isHurried && context.Now - _savedAt > context.Ticks(SaveInterval))) await SaveAsync(record => record);
+        if (_found.Count > 0 || context.Now - _savedAt > context.Ticks(SaveInterval)) await SaveAsync(record => record);
         if (!_isHurried) await NapAsync(period - TimeSpan.FromSeconds((context.Now - started) / (double)context.Time.TimestampFrequency));
         if (!_isRestarted) _cursor = first + count;
     }
 
-    private async Task EndAsync()
+    /// <summary>What so many bytes of each replica must take at least when a scrub was asked for.</summary>
+    private TimeSpan LimitedTime(long bytes) => context.Options.ScrubLimitBytesPerSecond is > 0 and var limit ? TimeSpan.FromSeconds((double)bytes / limit) : TimeSpan.Zero;
+
+    /// <summary>The last part of a scrub.</summary>
+    private async Task ScrubStoresAsync()
     {
-        var wasHurried = _isHurried;
-        (_isHurried, _cursor) = (false, 0);
-        var now = context.UtcNow;
-        await SaveAsync(record => wasHurried
-            ? (record with { LastScrubAt = now }).Tell(new VolumeEvent(now, VolumeEventKind.Scrubbed, "", "", $"{record.SizeBytes} bytes", "asked for"))
-            : record with { LastScrubAt = now });
-        LogEnded();
+        var tally = await _stores.RunAsync(Tally ?? new ScrubTally(context.UtcNow, IsAskedFor: _isHurried), PaceAsync);
+        if (_isRestarted || context.IsStopped) return;
+        Tally = tally;
+        await EndAsync();
     }
 
-    /// <summary>The allocated blocks of a window, in pieces; null when no replica can say.</summary>
+    /// <summary>Headers of many small records come to as much as the data: twice what the replica occupies, within the period.</summary>
+    private async Task<bool> PaceAsync(ReplicaLink link, long bytes)
+    {
+        var rate = Math.Max(MinStoreRate, 2 * link.UsedBytes / Math.Max(1, context.Options.ScrubPeriod.TotalSeconds));
+        await NapAsync(_isHurried ? LimitedTime(bytes) : TimeSpan.FromSeconds(bytes / rate));
+        return !_isRestarted && !context.IsStopped;
+    }
+
+    private async Task EndAsync()
+    {
+        var now = context.UtcNow;
+        var ended = Tally! with { EndedAt = now };
+        (_isHurried, _cursor, Tally) = (false, 0, null);
+        await SaveAsync(record => ended.IsAskedFor || !ended.IsClean
+            ? Ended(record).Tell(new VolumeEvent(now, VolumeEventKind.Scrubbed, "", "", ended.ToString(), ended.IsAskedFor ? "asked for" : "its time had come"))
+            : Ended(record));
+        LogEnded(ended.ToString());
+
+        VolumeRecord Ended(VolumeRecord record) => record with { LastScrubAt = now, LastScrub = ended };
+    }
+
+    /// <summary>The blocks of a window that are allocated on any replica that has everything, in pieces; null when none can say. All have the same, unless something is wrong with one.</summary>
     private async Task<List<BlockRun>?> ListMappedAsync(long first, long count)
     {
-        if (context.Source(null) is not { } source) return null;
-        AllocatedReply reply;
-        try
-        {
-            reply = await source.Channel.ListAllocatedAsync(context.Epoch, source.Incarnation, first, count, (int)count);
-        }
-        catch (Exception e) when (!context.IsStopped)
-        {
-            source.NoteFailure(e.Message);
-            return null;
-        }
-
-        source.Learn(reply.Outcome);
-        if (reply.Outcome != ReplicaOutcome.Ok) return null;
+        var answers = await Task.WhenAll(context.Links.Where(context.IsCurrent).Select(link => ListMappedAsync(link, first, count)));
+        if (Array.TrueForAll(answers, answer => answer is null)) return null;
         var pieces = new List<BlockRun>();
-        foreach (var run in reply.Runs.Where(run => run.Mapped && run.Block < first + count))
+        var end = first;
+        foreach (var run in answers.SelectMany(runs => runs ?? []).Where(run => run.Mapped && run.Block < first + count).OrderBy(run => run.Block))
         {
-            var end = Math.Min(run.Block + run.BlockCount, first + count);
-            for (var block = run.Block; block < end; block += PieceBlocks) pieces.Add(new BlockRun(block, Math.Min(PieceBlocks, end - block)));
+            var runEnd = Math.Min(run.Block + run.BlockCount, first + count);
+            for (var block = Math.Max(run.Block, end); block < runEnd; block += PieceBlocks) pieces.Add(new BlockRun(block, Math.Min(PieceBlocks, runEnd - block)));
+            end = Math.Max(end, runEnd);
         }
 
         return pieces;
     }
 
-    /// <summary>No write is in flight to the piece meanwhile: what the replicas have of it is the same. False when there is a bad block for which no good copy could be had now.</summary>
+    private async Task<IReadOnlyList<AllocatedRun>?> ListMappedAsync(ReplicaLink link, long first, long count)
+    {
+        try
+        {
+            var reply = await link.Channel.ListAllocatedAsync(context.Epoch, link.Incarnation, first, count, (int)count);
+            if (!context.IsStopped) link.Learn(reply.Outcome);
+            return reply.Outcome == ReplicaOutcome.Ok ? reply.Runs : null;
+        }
+        catch (Exception e) when (!context.IsStopped)
+        {
+            link.NoteFailure(e.Message);
+            return null;
+        }
+    }
+
+    /// <summary>No write is in flight to the piece meanwhile: what the replicas have of it is the same. False when there is a bad block for which no good copy could be had now, or a difference that could not be settled.</summary>
     private async Task<bool> ScrubPieceAsync(long block, int blockCount, bool isLast)
     {
         var range = context.Ranges.Enter(block, blockCount, RangeUse.Read);
+        (ReplicaLink Link, (uint? Digest, bool IsBad) Checked)[] answers;
+        var differ = false;
         try
         {
             await range.GrantedAsync();
             if (context.IsStopped) return true;
-            var answers = await Task.WhenAll(context.Links.Select(async link => (Link: link, Checked: await CheckAsync(link, block, blockCount, isLast))));
+            answers = await Task.WhenAll(context.Links.Select(async link => (Link: link, Checked: await CheckAsync(link, block, blockCount, isLast))));
 
             // Who was passed over, or went down meanwhile, is not compared.
             var digests = answers.Where(answer => answer.Checked.Digest is not null && context.IsCurrent(answer.Link)).Select(answer => (answer.Link, Digest: answer.Checked.Digest!.Value)).ToList();
-            if (digests.Count > 1 && digests.Exists(d => d.Digest != digests[0].Digest)) await ReportDifferenceAsync(block, blockCount, digests);
-            return !Array.Exists(answers, answer => answer.Checked.IsBad);
+            differ = digests.Count > 1 && digests.Exists(d => d.Digest != digests[0].Digest);
+            Tally = Tally! with { CheckedBytes = Tally.CheckedBytes + ((long)digests.Count * blockCount * VolumeBlocks.BlockBytes) };
         }
         finally
         {
             context.Ranges.Exit(range);
         }
+
+        return (!differ || await SettleAsync(block, blockCount, isLast)) && !Array.Exists(answers, answer => answer.Checked.IsBad);
+    }
+
+    private async Task<bool> SettleAsync(long block, int blockCount, bool isLast)
+    {
+        LogDiffer(block, blockCount);
+        var settled = await _differing.SettleAsync(block, blockCount);
+        Tally = Tally! with { DifferingBlocks = Tally.DifferingBlocks + (settled ?? 0), UnsettledPieces = Tally.UnsettledPieces + (settled is null && isLast ? 1 : 0) };
+        return settled is not null;
     }
 
     /// <summary>The digest is null when the replica could not be asked, or is bad: has a bad block that no other has good.</summary>
@@ -182,6 +239,7 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
             var isRepaired = await reads.RepairAsync(link, reply.BadBlock);
             if (!isRepaired && !isLast) return (null, true);
             var found = _found.GetValueOrDefault(link) ?? new Finding(reply.BadBlock);
+            Tally = Tally! with { BadBlocks = Tally.BadBlocks + 1, RepairedBlocks = Tally.RepairedBlocks + (isRepaired ? 1 : 0) };
             _found[link] = found with { Count = found.Count + 1, Repaired = found.Repaired + (isRepaired ? 1 : 0) };
             LogBad(link.Entry.Id, reply.BadBlock, isRepaired ? "rewritten from a good copy" : "no other in-sync replica has a good copy");
             if (!isRepaired) return (null, true);
@@ -218,14 +276,6 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
         }
     }
 
-    private async Task ReportDifferenceAsync(long block, int blockCount, List<(ReplicaLink Link, uint Digest)> digests)
-    {
-        var what = string.Join(", ", digests.Select(d => $"{d.Link.Entry.Id} has {d.Digest:x8}"));
-        LogDiffer(block, blockCount, what);
-        await context.Keeper.ChangeAsync(
-            record => record.Tell(new VolumeEvent(context.UtcNow, VolumeEventKind.ReplicasDiffer, "", "", $"blocks from {block} on ({blockCount}): {what}", "found by a scrub; every checksum is right, so nobody can tell which is")), context.Stopped);
-    }
-
     private async Task SaveAsync(Func<VolumeRecord, VolumeRecord> change)
     {
         _savedAt = context.Now;
@@ -236,7 +286,7 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
             {
                 foreach (var (id, finding) in found)
                     record = record.Tell(new VolumeEvent(context.UtcNow, VolumeEventKind.BadBlocks, id, "", $"{finding.Count} from block {finding.First} on, {finding.Repaired} rewritten from good copies", "found by a scrub"));
-                return change(record) with { ScrubCursor = _cursor };
+                return change(record) with { ScrubCursor = _cursor, PresentScrub = Tally };
             },
             context.Stopped);
     }
@@ -257,12 +307,12 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
     [LoggerMessage(2601, LogLevel.Warning, "A scrub found block {Block} bad on replica {Replica}: {Outcome}")]
     private partial void LogBad(string replica, long block, string outcome);
 
-    [LoggerMessage(2602, LogLevel.Error, "A scrub found that replicas differ in blocks from {Block} on ({Count}): {What}")]
-    private partial void LogDiffer(long block, int count, string what);
+    [LoggerMessage(2602, LogLevel.Error, "A scrub found that replicas differ in blocks from {Block} on ({Count})")]
+    private partial void LogDiffer(long block, int count);
 
     [LoggerMessage(2604, LogLevel.Error, "A scrub failed and is tried again")]
     private partial void LogFailed(Exception exception);
 
-    [LoggerMessage(2603, LogLevel.Information, "The volume has been scrubbed")]
-    private partial void LogEnded();
+    [LoggerMessage(2603, LogLevel.Information, "The volume has been scrubbed: {Result}")]
+    private partial void LogEnded(string result);
 }
