@@ -7,7 +7,7 @@ namespace OpenEbs.Simulation;
 /// Afterwards nothing is excused any more.</summary>
 internal static class FinalScrub
 {
-    private const int MostScrubs = 4;
+    private const int MostScrubs = 10;
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan AskAgain = TimeSpan.FromMinutes(1);
 
@@ -21,14 +21,9 @@ internal static class FinalScrub
         if (!hasRot && !isAltering) return;
 
         // First for what has rotted: what is altered below must have right copies elsewhere.
-        await ScrubAsync(world);
+        await ScrubUntilCleanAsync(world);
         await WaitUntilInSyncAsync(world);
-        if (isAltering && await AlterAsync(world))
-        {
-            // One that could not ask everybody says so, and is made again.
-            for (var scrubs = 0; scrubs < MostScrubs && (scrubs == 0 || !world.Records.Record.LastScrub!.IsClean); scrubs++) await ScrubAsync(world);
-        }
-
+        if (isAltering && await AlterAsync(world)) await ScrubUntilCleanAsync(world);
         await world.Scheduler.Delay(UpkeepTime);
         await WaitUntilInSyncAsync(world);
         if (!hasRot) return;
@@ -55,6 +50,16 @@ internal static class FinalScrub
         }
 
         return true;
+    }
+
+    /// <summary>One that found something, or could not ask everybody, says so, and is made again.</summary>
+    private static async Task ScrubUntilCleanAsync(World world)
+    {
+        for (var scrubs = 0; scrubs < MostScrubs && (scrubs == 0 || !world.Records.Record.LastScrub!.IsClean); scrubs++)
+        {
+            await WaitUntilInSyncAsync(world);
+            await ScrubAsync(world);
+        }
     }
 
     private static async Task ScrubAsync(World world)

@@ -12,7 +12,7 @@ namespace OpenEbs.Replication.Scrubs;
 /// <param name="DifferingBlocks">Blocks that checked everywhere and were not the same everywhere; made the same.</param>
 /// <param name="RepairedStructures">Superblocks, map pages, headers and manifests that were damaged, and were written anew or are done without.</param>
 /// <param name="DamagedReplicas">Replicas with damage that only a rebuild mends.</param>
-/// <param name="UnsettledPieces">Pieces of 256 KiB in which replicas differ and were not made equal, since not all of them could be asked: the next scrub looks again.</param>
+/// <param name="UnsettledPieces">Pieces of 256 KiB that were not checked on some replica, or in which replicas differ and were not made equal, since one did not answer in time: the next scrub looks again.</param>
 public sealed record ScrubTally(
     DateTimeOffset StartedAt, DateTimeOffset? EndedAt = null, bool IsAskedFor = false, long CheckedBytes = 0, long BadBlocks = 0, long RepairedBlocks = 0, long DifferingBlocks = 0, long RepairedStructures = 0,
     long DamagedReplicas = 0, long UnsettledPieces = 0)
@@ -25,5 +25,5 @@ public sealed record ScrubTally(
         ? string.Create(CultureInfo.InvariantCulture, $"{CheckedBytes} bytes read from media, nothing found")
         : string.Create(
             CultureInfo.InvariantCulture,
-            $"{CheckedBytes} bytes read from media; {BadBlocks} bad block(s), {RepairedBlocks} rewritten; {DifferingBlocks} differing block(s) made equal; {RepairedStructures} damaged structure(s) put right; {DamagedReplicas} replica(s) to be rebuilt{(UnsettledPieces > 0 ? $"; {UnsettledPieces} piece(s) of 256 KiB still differ" : "")}");
+            $"{CheckedBytes} bytes read from media; {BadBlocks} bad block(s), {RepairedBlocks} rewritten; {DifferingBlocks} differing block(s) made equal; {RepairedStructures} damaged structure(s) put right; {DamagedReplicas} replica(s) to be rebuilt{(UnsettledPieces > 0 ? $"; {UnsettledPieces} piece(s) of 256 KiB left to the next scrub, since a replica did not answer" : "")}");
 }

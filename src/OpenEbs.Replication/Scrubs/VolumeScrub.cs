@@ -216,7 +216,11 @@ internal sealed partial class VolumeScrub(VolumeContext context, VolumeReads rea
             context.Ranges.Exit(range);
         }
 
-        return (!differ || await SettleAsync(block, blockCount, isLast)) && !Array.Exists(answers, answer => answer.Checked.IsBad);
+        // One that is in sync and did not answer in time, or is behind at the moment, is asked again soon; one that is out of sync is not waited for, but it has not been checked either.
+        var missed = Array.FindAll(answers, answer => answer.Checked is (null, false));
+        var isMissed = Array.Exists(missed, answer => answer.Link.Standing == ReplicaStanding.InSync);
+        if (missed.Length > 0 && (isLast || !isMissed)) Tally = Tally! with { UnsettledPieces = Tally.UnsettledPieces + 1 };
+        return (!differ || await SettleAsync(block, blockCount, isLast)) && !isMissed && !Array.Exists(answers, answer => answer.Checked.IsBad);
     }
 
     private async Task<bool> SettleAsync(long block, int blockCount, bool isLast)

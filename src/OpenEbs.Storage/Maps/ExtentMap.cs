@@ -90,7 +90,16 @@ internal sealed class ExtentMap(MapPages pages, int maxCachedLeaves)
             var parent = Parent(leafIndex);
             var index = ChildIndex(leafIndex, 1);
             var pointer = parent.Children[index].Pointer;
-            var loaded = await pages.ReadAsync(pointer, 0, -1);
+            MapNode loaded;
+            try
+            {
+                loaded = await pages.ReadAsync(pointer, 0, -1);
+            }
+            catch (StoreCorruptException) when (Parent(leafIndex).Children[index] is var now && (now.Node is not null || now.Pointer != pointer))
+            {
+                // The leaf was changed while its page was read, two checkpoints were installed, and the page holds something else by now: nothing is damaged.
+                continue;
+            }
 
             // Meanwhile somebody else may have loaded it, or changed the path to it.
             var current = Parent(leafIndex);
