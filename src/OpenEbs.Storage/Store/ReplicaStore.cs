@@ -154,6 +154,8 @@ public sealed partial class ReplicaStore : IReplicaStore
 
     public async ValueTask<StoreScrubStep> ScrubAsync(bool restart)
     {
+        // Repairs take no place in the order, so no flush of a volume that is idle waits for them: with the scrub's end they are on media.
+        if (restart) await FlushAsync();
         await _state.MaintenanceTurn.EnterAsync();
         try
         {
