@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace OpenEbs.Simulation.Histories;
 
 public enum RegisterAction
@@ -100,15 +102,19 @@ public sealed class RegisterHistory
     {
         var bit = 1UL << slot;
         var (idle, inTurn, spare) = UnseenWrites(now);
-        var result = new HashSet<State>();
-        var seen = new HashSet<State>();
-        var todo = new Stack<State>();
+        var optional = OpenOptional();
+        var result = new Frontier();
+        var seen = new Frontier();
+
+        // Those that use up the fewest first: they rule the others out.
+        var todo = new PriorityQueue<State, int>();
         foreach (var state in states) Push(state);
-        while (todo.TryPop(out var state))
+        while (todo.TryDequeue(out var state, out _))
         {
+            if (!seen.Holds(state, optional)) continue;
             if ((state.Happened & bit) != 0)
             {
-                result.Add(state with { Happened = state.Happened & ~bit });
+                result.TryAdd(state with { Happened = state.Happened & ~bit }, optional & ~bit);
                 continue;
             }
 
@@ -123,7 +129,7 @@ public sealed class RegisterHistory
             }
         }
 
-        return result;
+        return result.All();
 
         void Push(State state)
         {
@@ -133,9 +139,20 @@ public sealed class RegisterHistory
                 if (_open[i] is { Action: RegisterAction.Read or RegisterAction.Differ } operation && Apply(state.Value, operation) is not null) state = state with { Happened = state.Happened | (1UL << i) };
             }
 
-            if (seen.Count == MaxStates) throw new UndecidedException();
-            if (seen.Add(state)) todo.Push(state);
+            if (seen.Count >= MaxStates) throw new UndecidedException();
+            if (seen.TryAdd(state, optional)) todo.Enqueue(state, BitOperations.PopCount(state.Happened & optional));
         }
+    }
+
+    private ulong OpenOptional()
+    {
+        var mask = 0UL;
+        for (var i = 0; i < MaxOpen; i++)
+        {
+            if (_open[i] is { Optional: true }) mask |= 1UL << i;
+        }
+
+        return mask;
     }
 
     /// <summary>The open writes whose values nobody will look at: those of no use to any operation, those that a Differ may need, and those that may never have happened.</summary>
@@ -191,6 +208,35 @@ public sealed class RegisterHistory
     };
 
     private readonly record struct State(long Value, ulong Happened);
+
+    /// <summary>States none of which another one makes superfluous: with the same value, and the same having happened of what must happen, whatever can follow where more of the optional
+    /// operations are used up can follow where fewer are, as none of them ever has to happen.</summary>
+    private sealed class Frontier
+    {
+        private readonly Dictionary<(long Value, ulong Required), List<ulong>> _optional = [];
+
+        public int Count { get; private set; }
+
+        public bool TryAdd(State state, ulong optional)
+        {
+            var key = (state.Value, state.Happened & ~optional);
+            var used = state.Happened & optional;
+            if (!_optional.TryGetValue(key, out var others)) _optional[key] = others = [];
+            foreach (var other in others)
+            {
+                if ((other & ~used) == 0) return false;
+            }
+
+            Count += 1 - others.RemoveAll(other => (used & ~other) == 0);
+            others.Add(used);
+            return true;
+        }
+
+        /// <summary>False when another one has made it superfluous since it was added.</summary>
+        public bool Holds(State state, ulong optional) => _optional.TryGetValue((state.Value, state.Happened & ~optional), out var others) && others.Contains(state.Happened & optional);
+
+        public HashSet<State> All() => [.. _optional.SelectMany(group => group.Value, (group, used) => new State(group.Key.Value, group.Key.Required | used))];
+    }
 }
 
 /// <summary>A sector has more possible histories than can be followed: so many writes of unknown outcome, and losses that were declared, met on it.</summary>
