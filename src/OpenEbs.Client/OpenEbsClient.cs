@@ -1,3 +1,4 @@
+using OpenEbs.Access;
 using OpenEbs.Nodes;
 using OpenEbs.Pools;
 using OpenEbs.Replicas;
@@ -36,6 +37,37 @@ public sealed class OpenEbsClient(IClusterClient cluster, TimeProvider time)
 
     public Task<IReadOnlyList<NodeView>> ListNodesAsync(CancellationToken cancellationToken = default) => Registry.ListNodesAsync().WaitAsync(cancellationToken);
 
+    /// <summary>Who may log in to a volume.</summary>
+    /// <exception cref="VolumeNotFoundException">There is none of that name.</exception>
+    public Task<VolumeAccessView> GetAccessAsync(string volume, CancellationToken cancellationToken = default) => Access.GetAccessAsync(volume).WaitAsync(cancellationToken);
+
+    /// <summary>Gives a volume an access rule, or takes it (null). Sessions that are no longer allowed end.</summary>
+    /// <exception cref="VolumeNotFoundException">There is no such volume.</exception>
+    /// <exception cref="CredentialNotFoundException">The rule names a credential that there is not.</exception>
+    /// <exception cref="VolumeRequestInvalidException">The rule has a problem.</exception>
+    public Task<VolumeAccessView> SetAccessAsync(string volume, AccessRule? rule, CancellationToken cancellationToken = default) =>
+        (rule is null ? Access.ClearAccessAsync(volume) : Access.SetAccessAsync(volume, rule)).WaitAsync(cancellationToken);
+
+    /// <summary>The credentials, without their secrets.</summary>
+    public Task<IReadOnlyList<CredentialView>> ListCredentialsAsync(CancellationToken cancellationToken = default) => Access.ListCredentialsAsync().WaitAsync(cancellationToken);
+
+    /// <summary>Creates a credential, or replaces one that exists.</summary>
+    /// <exception cref="CredentialAlreadyExistsException">There is one, and it is not to be replaced.</exception>
+    /// <exception cref="CredentialNotFoundException">There is none, and one is to be replaced.</exception>
+    /// <exception cref="VolumeRequestInvalidException">It has a problem.</exception>
+    public Task<CredentialView> PutCredentialAsync(string name, CredentialSpec spec, bool isReplacement = false, CancellationToken cancellationToken = default) =>
+        Access.PutCredentialAsync(name, spec, isReplacement).WaitAsync(cancellationToken);
+
+    /// <exception cref="CredentialNotFoundException">There is none.</exception>
+    /// <exception cref="StillNeededException">Volumes' rules name it.</exception>
+    public Task DeleteCredentialAsync(string name, CancellationToken cancellationToken = default) => Access.DeleteCredentialAsync(name).WaitAsync(cancellationToken);
+
+    /// <summary>The iSCSI sessions on all gateways, or those on one volume.</summary>
+    public Task<IReadOnlyList<SessionView>> ListSessionsAsync(string? volume = null, CancellationToken cancellationToken = default) => Access.ListSessionsAsync(volume).WaitAsync(cancellationToken);
+
+    /// <summary>Ends a session; false when there is none.</summary>
+    public Task<bool> CloseSessionAsync(string id, CancellationToken cancellationToken = default) => Access.CloseSessionAsync(id).WaitAsync(cancellationToken);
+
     /// <summary>Opens the bytes of a volume. Closing it flushes.</summary>
     /// <exception cref="VolumeNotFoundException">There is none of that name.</exception>
     public async Task<VolumeStream> OpenVolumeAsync(string name, CancellationToken cancellationToken = default)
@@ -43,6 +75,8 @@ public sealed class OpenEbsClient(IClusterClient cluster, TimeProvider time)
         var volume = Volume(name);
         return new VolumeStream(volume, await volume.AttachAsync().AsTask().WaitAsync(cancellationToken), time);
     }
+
+    private IAccessGrain Access => cluster.GetGrain<IAccessGrain>(0);
 
     private IVolumeGrain Volume(string name) =>
         VolumeName.TryParse(name, out _) ? cluster.GetGrain<IVolumeGrain>(name) : throw new VolumeNotFoundException($"There is no volume '{name}': that is not a volume name.");

@@ -1,4 +1,5 @@
 using System.Net;
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.LogicalUnits;
 
 namespace OpenEbs.Iscsi.Host;
@@ -18,7 +19,23 @@ public sealed class MemoryCatalog : ITargetCatalog
 
     public void Add(string name, ILogicalUnitStore store) => _stores.Add(name, store);
 
-    public ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(CancellationToken cancellationToken) => new([.. _stores.Keys]);
+    /// <summary>What may be used to log in, if anything is demanded.</summary>
+    public List<ChapCredential> Credentials { get; } = [];
+
+    /// <summary>What is demanded of logins to targets and of discovery (target name empty); set by tests.</summary>
+    public Func<LoginIdentity, LoginDecision> Decide { get; set; } = _ => LoginDecision.Open;
+
+    /// <summary>The last word on a session; set by tests.</summary>
+    public Func<string, SessionFacts, LoginDecision> Admit { get; set; } = (_, _) => LoginDecision.Open;
+
+    public ValueTask<LoginDecision> DecideAsync(LoginIdentity login, CancellationToken cancellationToken) => new(Decide(login));
+
+    public ValueTask<ChapVerdict> JudgeAsync(LoginIdentity login, ChapProof proof, CancellationToken cancellationToken) => new(ChapCredential.Judge(Credentials, proof));
+
+    public ValueTask<LoginDecision> AdmitAsync(string targetName, SessionFacts session, CancellationToken cancellationToken) => new(Admit(targetName, session));
+
+    public ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(LoginIdentity initiator, CancellationToken cancellationToken) =>
+        new([.. _stores.Keys.Where(name => IsReachable(name, initiator))]);
 
     public ValueTask<IReadOnlyList<TargetPortalAddress>> ListPortalsAsync(string targetName, IPEndPoint localAddress, CancellationToken cancellationToken) =>
         new(_stores.ContainsKey(targetName) ? [new TargetPortalAddress(localAddress, 1)] : (IReadOnlyList<TargetPortalAddress>)[]);
@@ -31,8 +48,13 @@ public sealed class MemoryCatalog : ITargetCatalog
         return new(store);
     }
 
-    public ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken) =>
-        new(_stores.Values.FirstOrDefault(store => designator.Span.SequenceEqual(UnitDesignator.NaaOf(store.Facts.Uid))));
+    public ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, LoginIdentity initiator, CancellationToken cancellationToken)
+    {
+        var (name, found) = _stores.FirstOrDefault(entry => designator.Span.SequenceEqual(UnitDesignator.NaaOf(entry.Value.Facts.Uid)));
+        return new(found is not null && IsReachable(name, initiator) ? found : null);
+    }
+
+    private bool IsReachable(string name, LoginIdentity initiator) => Decide(initiator with { TargetName = name }).Demand is LoginDemand.Open or LoginDemand.Chap;
 
     public ValueTask ReleaseAsync(string targetName, SessionFacts session)
     {

@@ -62,7 +62,7 @@ class Node:
         run("ip", "-n", self.ns, "link", "set", "eth0", "up")
         os.makedirs(self.pool, exist_ok=True)
         options = {"ClusterId": "chaos", "NodeName": self.name, "BindAddress": self.ip, "Pools": [{"Id": f"pool-{self.number}", "Path": self.pool + "/pool"}],
-                   "Metadata": {"Store": "sqlite", "Path": f"{WORK}/meta/openebs.db"}, "ReplacementDelay": f"{REPLACEMENT_DELAY}s"}
+                   "Metadata": {"Store": "sqlite", "Path": f"{WORK}/meta/openebs.db"}, "ReplacementDelay": f"{REPLACEMENT_DELAY}s", "DefaultAccess": "all"}
         with open(f"{WORK}/{self.name}.json", "w") as f: json.dump({"OpenEbs": options}, f)
 
     def start(self):

@@ -81,4 +81,30 @@ public sealed record SessionView
     [Id(1)] public required string Address { get; init; }
     [Id(2)] public required string Node { get; init; }
     [Id(3)] public required DateTimeOffset Since { get; init; }
+
+    /// <summary>Names the session among all of the cluster.</summary>
+    [Id(4)] public string Id { get; init; } = "";
+
+    [Id(5)] public string Volume { get; init; } = "";
+
+    /// <summary>Name of the credential by which the initiator was authenticated; empty without.</summary>
+    [Id(6)] public string Credential { get; init; } = "";
+
+    [Id(7)] public bool HeaderDigest { get; init; }
+
+    [Id(8)] public bool DataDigest { get; init; }
+
+    /// <summary>Still logging in.</summary>
+    [Id(9)] public bool IsPending { get; init; }
+
+    /// <summary>Bytes read by the initiator in this session.</summary>
+    [Id(10)] public long ReadBytes { get; init; }
+
+    [Id(11)] public long WrittenBytes { get; init; }
+
+    /// <summary>SCSI commands received.</summary>
+    [Id(12)] public long CommandCount { get; init; }
+
+    /// <summary>When the last SCSI command came; null before the first.</summary>
+    [Id(13)] public DateTimeOffset? LastCommandAt { get; init; }
 }

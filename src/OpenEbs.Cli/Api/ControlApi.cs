@@ -94,6 +94,25 @@ internal sealed class ControlApi(Uri server) : IDisposable
         return true;
     }
 
+    public Task<AccessResource> GetAccessAsync(string volume, CancellationToken cancellationToken) => GetAsync<AccessResource>($"{VolumePath(volume)}/access", cancellationToken);
+
+    public Task<AccessResource> SetAccessAsync(string volume, AccessRequest request, CancellationToken cancellationToken) =>
+        SendAsync<AccessResource>(HttpMethod.Put, $"{VolumePath(volume)}/access", request, cancellationToken);
+
+    public Task<AccessResource> ClearAccessAsync(string volume, CancellationToken cancellationToken) => SendAsync<AccessResource>(HttpMethod.Delete, $"{VolumePath(volume)}/access", null, cancellationToken);
+
+    public Task<CredentialResource[]> ListCredentialsAsync(CancellationToken cancellationToken) => GetAsync<CredentialResource[]>("credentials", cancellationToken);
+
+    public Task<CredentialResource> PutCredentialAsync(string name, CredentialRequest request, bool isReplacement, CancellationToken cancellationToken) =>
+        SendAsync<CredentialResource>(isReplacement ? HttpMethod.Put : HttpMethod.Post, $"credentials/{Uri.EscapeDataString(name)}", request, cancellationToken);
+
+    public Task DeleteCredentialAsync(string name, CancellationToken cancellationToken) => DeleteAsync($"credentials/{Uri.EscapeDataString(name)}", cancellationToken);
+
+    public Task<SessionResource[]> ListSessionsAsync(string? volume, CancellationToken cancellationToken) =>
+        GetAsync<SessionResource[]>(volume is null ? "sessions" : $"sessions?volume={Uri.EscapeDataString(volume)}", cancellationToken);
+
+    public Task CloseSessionAsync(string id, CancellationToken cancellationToken) => DeleteAsync($"sessions/{Uri.EscapeDataString(id)}", cancellationToken);
+
     public void Dispose() => _http.Dispose();
 
     private static string VolumePath(string name) => $"volumes/{Uri.EscapeDataString(name)}";
@@ -105,6 +124,12 @@ internal sealed class ControlApi(Uri server) : IDisposable
     private async Task<T> PostAsync<T>(string path, CancellationToken cancellationToken)
     {
         using var response = await SendAsync(HttpMethod.Post, path, null, cancellationToken);
+        return await ReadAsync<T>(response, cancellationToken);
+    }
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, object? body, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(method, path, body, cancellationToken);
         return await ReadAsync<T>(response, cancellationToken);
     }
 

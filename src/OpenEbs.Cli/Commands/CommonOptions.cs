@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using OpenEbs.Access;
 using OpenEbs.Cli.Api;
 using OpenEbs.Cli.Output;
 using OpenEbs.Units;
@@ -96,6 +97,8 @@ internal static class CommonOptions
     public static TimeoutAction ParseTimeoutAction(ArgumentResult result) => ParseChoice<TimeoutAction>(result, "wait (I/O goes on waiting), error (it fails) or readonly (writes are refused)");
 
     public static Locality ParseLocality(ArgumentResult result) => ParseChoice<Locality>(result, "none or preferred (a replica on the node through whose gateway the volume is used)");
+
+    public static SharingMode ParseSharing(ArgumentResult result) => ParseChoice<SharingMode>(result, "exclusive (one initiator at a time) or shared (several)");
 
     /// <summary>The name of a value, in whatever case; not its number.</summary>
     private static T ParseChoice<T>(ArgumentResult result, string choices)

@@ -17,6 +17,8 @@ internal static class ControlCommandLine
         root.Subcommands.Add(replica);
         root.Subcommands.Add(ClusterCommands.Pool());
         root.Subcommands.Add(ClusterCommands.Node());
+        root.Subcommands.Add(CredentialCommands.Create());
+        root.Subcommands.Add(SessionCommands.Create());
         root.Subcommands.Add(ClusterCommands.Events());
         root.Subcommands.Add(ClusterCommands.Version());
         return root;

@@ -14,7 +14,7 @@ internal static class VolumeCommands
     private const string OnTimeoutDescription = "What becomes of I/O then: it goes on waiting, it fails, or writes are refused as on a write-protected disk";
     private const string OnTimeoutValues = "wait|error|readonly";
 
-    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), Scrub(), Why(), OrphanCommands.Import() };
+    public static Command Create() => new("volume", "Volumes: replicated block devices.") { CreateVolume(), List(), Describe(), Delete(), Resize(), Set(), AccessCommands.Access(), Scrub(), Why(), OrphanCommands.Import() };
 
     private static Argument<string> Name() => new("name") { Description = "The volume's name", HelpName = "NAME" };
 
@@ -61,8 +61,15 @@ internal static class VolumeCommands
             CustomParser = CommonOptions.ParseLocality,
         };
         var gatewayNode = new Option<string>("--gateway-node") { Description = "With --locality preferred: the node through which it will be used, for the first placement", HelpName = "NODE", DefaultValueFactory = _ => "" };
+        var initiators = AccessCommands.Initiators();
+        var credentials = AccessCommands.Credentials();
+        var sharing = AccessCommands.Sharing();
         var dryRun = new Option<bool>("--dry-run") { Description = "Only show where its replicas would be, and why" };
-        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, onTimeout, blockSize, node, zone, selector, locality, gatewayNode, dryRun };
+        var command = new Command("create", "Create a volume; an equal one that exists is fine.") { name, size, replicas, writeCache, minInSync, ioTimeout, onTimeout, blockSize, node, zone, selector, locality, gatewayNode, initiators, credentials, sharing, dryRun };
+        command.Validators.Add(result =>
+        {
+            if (result.GetResult(sharing) is not null && result.GetResult(initiators) is null && result.GetResult(credentials) is null) result.AddError("--sharing alone says nothing of who may log in; give --initiators or --credentials too.");
+        });
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var api = CommonOptions.Connect(parsed);
@@ -81,6 +88,7 @@ internal static class VolumeCommands
                 Selector = parsed.GetValue(selector)!,
                 Locality = parsed.GetValue(locality),
                 GatewayNode = parsed.GetValue(gatewayNode)!,
+                Access = AccessCommands.RequestOf(null, parsed.GetValue(initiators), parsed.GetValue(credentials), parsed.GetValue(sharing)),
             };
             if (parsed.GetValue(dryRun))
             {
@@ -93,6 +101,8 @@ internal static class VolumeCommands
             ResultWriter.Write(parsed.GetValue(CommonOptions.Output), volume, created => new Rows(
                 new Text($"Volume {created.Name} {(isNew ? "created" : "exists already")}: {ByteSize.Format(created.SizeBytes)}, {created.ReplicaCount} replica(s), {created.State}."),
                 new Text($"Target {created.TargetName} at {string.Join(", ", created.Portals)}")));
+            if (volume.Access is { AdmitsNobody: true })
+                await Console.Error.WriteLineAsync($"Nobody may log in to {volume.Name} yet: openebsctl volume access {volume.Name} --initiators iqn.2004-10.com.example:host1 [--credentials NAME]");
             return (int)ExitCode.Ok;
         });
         return command;

@@ -48,6 +48,7 @@ internal static class VolumeDescription
         Add("Coordinator", new Text(volume.Coordinator.Length > 0 ? volume.Coordinator : "-"));
         Add("Epoch", new Text(volume.Epoch.ToString(CultureInfo.InvariantCulture)));
         Add("Seq", new Text($"{volume.Seq} (durable up to {volume.CommitSeq})"));
+        if (volume.Access is { } access) Add("Access", new Text(access.Summary, new Style(access.AdmitsNobody ? Color.Red : null)));
         Add("Target", new Text(volume.TargetName));
         Add("Portals", new Text(volume.Portals.Count > 0 ? string.Join(", ", volume.Portals) : "-"));
         Add("Uid", new Text(volume.Uid.ToString()));
@@ -85,13 +86,7 @@ internal static class VolumeDescription
         return new Rows(Text.NewLine, table);
     }
 
-    private static IRenderable Sessions(VolumeResource volume)
-    {
-        if (volume.Sessions.Count == 0) return new Text("No sessions.");
-        var table = ResultWriter.Columns("SESSION", "ADDRESS", "NODE", "SINCE");
-        foreach (var s in volume.Sessions) table.Add(s.Initiator, s.Address, s.Node, s.Since.ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture));
-        return table;
-    }
+    private static IRenderable Sessions(VolumeResource volume) => volume.Sessions.Count == 0 ? new Text("No sessions.") : AccessDescription.Table(volume.Sessions);
 
     private static string InSync(VolumeResource volume) => $"{volume.Replicas.Count(replica => replica.State == Replicas.ReplicaState.InSync)}/{volume.ReplicaCount}";
 

@@ -58,6 +58,15 @@ internal enum ClusterEventKind
 
     /// <summary>The mark was taken from it.</summary>
     PoolTrusted,
+
+    /// <summary>A volume was created that nobody may log in to before it gets an access rule.</summary>
+    AccessMissing,
+
+    /// <summary>A volume's access rule was set, changed or taken.</summary>
+    AccessChanged,
+    CredentialCreated,
+    CredentialReplaced,
+    CredentialDeleted,
 }
 
 internal sealed record ClusterEvent(DateTimeOffset At, ClusterEventKind Kind, string Subject, string Before, string After, string Cause);
@@ -159,7 +168,8 @@ internal sealed class ClusterEvents(Registry registry, VolumeRecords records, No
     ];
 
     private static bool IsOfVolume(ClusterEventKind kind) =>
-        kind is ClusterEventKind.VolumeCreated or ClusterEventKind.VolumeDeleted or ClusterEventKind.ReplicaUnplaced or ClusterEventKind.ReplicaPlaced;
+        kind is ClusterEventKind.VolumeCreated or ClusterEventKind.VolumeDeleted or ClusterEventKind.ReplicaUnplaced or ClusterEventKind.ReplicaPlaced
+            or ClusterEventKind.AccessMissing or ClusterEventKind.AccessChanged;
 
     private static EventView ToView(ClusterEvent e) => new() { At = e.At, Volume = "", Kind = e.Kind.ToString(), Subject = e.Subject, Before = e.Before, After = e.After, Cause = e.Cause };
 }

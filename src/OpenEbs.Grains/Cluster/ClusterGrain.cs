@@ -1,9 +1,11 @@
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Grains.Access;
 using OpenEbs.Grains.Hosting;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Volumes;
+using OpenEbs.Access;
 using OpenEbs.Events;
 using OpenEbs.Nodes;
 using OpenEbs.Pools;
@@ -67,7 +69,7 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         _drains = new Drains(_registry, _events, _cordons, _roster, nodes, records, time);
         _drainNotices = new DrainNotices(_cordons, nodes, GrainFactory, logger);
         _suspects = new SuspectPools(_registry, _events, _cordons, new MediaErrorRules(options.MediaErrorLimit, options.MediaErrorWindow), time);
-        _lifecycle = new VolumeLifecycle(_registry, _events, _cordons, GrainFactory, records, nodes, time, logger);
+        _lifecycle = new VolumeLifecycle(_registry, _events, _cordons, GrainFactory, records, new AccessRecords(storage), nodes, time, logger);
         _scheduler = new ReplicaScheduler(
             _registry, _events, _ledger, new MoveBudget(options.MaxMoves, options.MaxMovesPerNode), GrainFactory, records, Rules, time, logger);
         _orphans = new OrphanReplicas(_registry, _events, GrainFactory, records, nodes, time, logger);
@@ -226,6 +228,12 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
         return _upkeep = KeepOnceAsync();
     }
 
+    public Task TellAsync(ClusterEventKind kind, string subject, string before, string after, string cause) => _registry.ChangeAsync(state =>
+    {
+        _events.Tell(state, kind, subject, before, after, cause);
+        return true;
+    });
+
     private static void Validate(string name, VolumeSpec spec, string what = "created")
     {
         var problems = spec.Problems().ToList();
@@ -271,6 +279,8 @@ internal sealed partial class ClusterGrain : Grain, IClusterGrain, IClusterRecov
                 Replicas = [.. pools.Select((pool, i) => new RegisteredReplica(pool.Id, $"{uid:N}-{i}"))],
             };
             _events.Tell(state, ClusterEventKind.VolumeCreated, name, "", $"{spec.SizeBytes} bytes on pools {string.Join(", ", pools.Select(pool => pool.Id))}", "asked for");
+            if (_options.DefaultAccess == DefaultAccess.None)
+                _events.Tell(state, ClusterEventKind.AccessMissing, name, "", "nobody may log in", $"it has no access rule yet: openebsctl volume access {name} --initiators NAME");
             return true;
         });
 

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OpenEbs.Grains.Access;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Replicas;
 using OpenEbs.Grains.Volumes;
@@ -11,7 +12,7 @@ using Orleans.Runtime.Placement;
 namespace OpenEbs.Grains.Cluster;
 
 /// <summary>The steps of creating and deleting a volume. Each may be taken again: what an interrupted attempt did stands.</summary>
-internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents events, Cordons cordons, IGrainFactory grains, VolumeRecords records, NodeDirectory nodes, TimeProvider time, ILogger logger)
+internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents events, Cordons cordons, IGrainFactory grains, VolumeRecords records, AccessRecords access, NodeDirectory nodes, TimeProvider time, ILogger logger)
 {
     private static readonly TimeSpan OpenPatience = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan RemovalPatience = TimeSpan.FromSeconds(10);
@@ -90,6 +91,9 @@ internal sealed partial class VolumeLifecycle(Registry registry, ClusterEvents e
             return missing.Count > 0;
         });
         await RemoveLeftoversAsync();
+
+        // A later volume of the same name is another's.
+        await access.SetRuleAsync(name, null);
         await records.Of(name).RemoveAsync();
         await registry.ChangeAsync(state =>
         {

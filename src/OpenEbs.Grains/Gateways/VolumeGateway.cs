@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging;
+using OpenEbs.Grains.Access;
 using OpenEbs.Grains.Volumes;
 using OpenEbs.Volumes;
 using Orleans.Runtime;
@@ -26,6 +27,9 @@ public sealed partial class VolumeGateway : IAsyncDisposable
         _attaching = new VolumeAttaching(silo.SiloAddress, options, () => volumes.IsLeaving(silo.SiloAddress));
         _reports = time.CreateTimer(_ => ReportAll(), null, options.ReportInterval, options.ReportInterval);
     }
+
+    /// <summary>Tells how much the sessions have done, for reports; null: nothing is known of that.</summary>
+    internal GatewaySessions? Live { get; init; }
 
     /// <summary>Attaches a session to a volume, opening the volume if need be.</summary>
     /// <exception cref="VolumeNotFoundException">There is none of that name.</exception>
@@ -114,6 +118,7 @@ public sealed partial class VolumeGateway : IAsyncDisposable
     {
         SessionView[] sessions;
         lock (_lock) sessions = [.. attached.Sessions];
+        if (Live?.List(attached.Connection.Name).ToDictionary(session => session.Id) is { } live) sessions = [.. sessions.Select(session => live.GetValueOrDefault(session.Id) ?? session)];
         _ = ReportAsync(attached, sessions);
     }
 

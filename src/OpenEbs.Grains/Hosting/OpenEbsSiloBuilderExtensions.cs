@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Buffers;
+using OpenEbs.Grains.Access;
 using OpenEbs.Grains.Cluster;
 using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Membership;
@@ -57,7 +58,12 @@ public static class OpenEbsSiloBuilderExtensions
         services.AddSingleton<IoBufferSharing>();
         services.AddSingleton(provider => new VolumeGateway(
             provider.GetRequiredService<IGrainFactory>(), provider.GetRequiredService<ILocalSiloDetails>(), provider.GetRequiredService<LocalVolumes>(), options.Connections,
-            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<VolumeGateway>>()));
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<VolumeGateway>>()) { Live = provider.GetRequiredService<GatewaySessions>() });
+        services.AddSingleton<AccessRecords>();
+        services.AddSingleton<GatewaySessions>();
+        services.AddSingleton(provider => new GatewayAccess(
+            provider.GetRequiredService<AccessRecords>(), provider.GetRequiredService<GatewaySessions>(), provider.GetRequiredService<IGrainFactory>(), options,
+            provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<GatewayAccess>>()));
         services.AddSingleton<LocalReplicas>();
         services.AddSingleton(new RebuildSlots(options.MaxRebuilds));
         services.AddSingleton<VolumeRecords>();

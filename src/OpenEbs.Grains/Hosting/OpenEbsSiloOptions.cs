@@ -1,3 +1,4 @@
+using OpenEbs.Access;
 using OpenEbs.Grains.Gateways;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Replication.Volumes;
@@ -42,6 +43,12 @@ public sealed record OpenEbsSiloOptions
 
     /// <summary>Times of the gateway's connections to volumes.</summary>
     public VolumeConnectionOptions Connections { get; init; } = new();
+
+    /// <summary>Who may log in to a volume that has no access rule of its own.</summary>
+    public DefaultAccess DefaultAccess { get; init; } = DefaultAccess.None;
+
+    /// <summary>How often a gateway holds its sessions against the rules without being told of a change.</summary>
+    public TimeSpan AccessReviewInterval { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How often the cluster makes sure that every volume is open and nothing is left half created or half deleted.</summary>
     public TimeSpan KeepInterval { get; init; } = TimeSpan.FromSeconds(10);

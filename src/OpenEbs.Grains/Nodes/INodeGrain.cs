@@ -1,4 +1,5 @@
 using OpenEbs.Pools;
+using OpenEbs.Volumes;
 using Orleans.Runtime;
 
 namespace OpenEbs.Grains.Nodes;
@@ -20,6 +21,18 @@ internal interface INodeGrain : IGrainWithStringKey
     /// <summary>Every replica that has a directory in one of the node's pools.</summary>
     [Alias("GetReplicas"), ResponseTimeout("00:00:10")]
     Task<IReadOnlyList<StoredReplica>> GetReplicasAsync();
+
+    /// <summary>The sessions of its gateway, of one volume or of all (null), with those that are just logging in.</summary>
+    [Alias("ListSessions"), ResponseTimeout("00:00:02")]
+    Task<IReadOnlyList<SessionView>> ListSessionsAsync(string? volume);
+
+    /// <summary>Ends a session of its gateway; false when it has no such session.</summary>
+    [Alias("CloseSession"), ResponseTimeout("00:00:20")]
+    Task<bool> CloseSessionAsync(string id);
+
+    /// <summary>Ends the sessions of a volume that its access rule does not allow.</summary>
+    [Alias("ReviewAccess"), ResponseTimeout("00:00:20")]
+    Task ReviewAccessAsync(string volume);
 }
 
 /// <summary>A replica's directory in a pool.</summary>

@@ -1,15 +1,17 @@
 using System.Collections.Immutable;
+using OpenEbs.Grains.Access;
 using OpenEbs.Grains.Hosting;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Grains.Volumes;
 using OpenEbs.Pools;
+using OpenEbs.Volumes;
 using Orleans.Concurrency;
 using Orleans.Runtime;
 
 namespace OpenEbs.Grains.Nodes;
 
 [Reentrant, NodePlacement, GrainType("openebs.node")]
-internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools, LocalVolumes volumes) : Grain, INodeGrain
+internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools, LocalVolumes volumes, GatewaySessions sessions, GatewayAccess access) : Grain, INodeGrain
 {
     public Task<NodeFacts> GetFactsAsync() => Task.FromResult(NodeMetadata.FactsOf(options));
 
@@ -23,6 +25,12 @@ internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools, Lo
 
     public Task<IReadOnlyList<StoredReplica>> GetReplicasAsync() =>
         Task.FromResult<IReadOnlyList<StoredReplica>>([.. pools.All.SelectMany(pool => pool.ListReplicas().Select(id => new StoredReplica(pool.Id, id)))]);
+
+    public Task<IReadOnlyList<SessionView>> ListSessionsAsync(string? volume) => Task.FromResult(sessions.List(volume));
+
+    public Task<bool> CloseSessionAsync(string id) => sessions.CloseAsync(id, isRevoked: false);
+
+    public Task ReviewAccessAsync(string volume) => access.ReviewAsync(volume);
 
     private PoolView View(LocalPool pool)
     {

@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.Pdus;
 using OpenEbs.Iscsi.Portals;
 using OpenEbs.Iscsi.Sessions;
@@ -53,6 +54,12 @@ internal sealed partial class Connection
     public bool IsFullFeature { get; set; }
 
     public Session? Session { get; set; }
+
+    /// <summary>Who logged in; set at the end of the login.</summary>
+    public LoginIdentity? Identity { get; set; }
+
+    /// <summary>Closed, or about to be.</summary>
+    public bool IsDropped => Volatile.Read(ref _dropReason) != -1;
 
     /// <summary>Cancelled when the connection is dropped.</summary>
     public CancellationToken Closing => _closing.Token;
@@ -130,7 +137,8 @@ internal sealed partial class Connection
         Drop(reason);
     }
 
-    private static IPEndPoint Unmap(IPEndPoint endPoint) =>
+    /// <summary>The address as IPv4, when a socket for both families shows it as IPv6.</summary>
+    internal static IPEndPoint Unmap(IPEndPoint endPoint) =>
         endPoint.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(endPoint.Address.MapToIPv4(), endPoint.Port) : endPoint;
 
     private async Task ServeAsync()
@@ -149,7 +157,6 @@ internal sealed partial class Connection
         }
         finally
         {
-            if (login.IsDiscovery) _portal.Sessions.RemoveDiscovery();
             _portal.Metrics.OnSession(login.IsDiscovery, -1);
         }
     }
@@ -157,6 +164,7 @@ internal sealed partial class Connection
     private async Task CleanUpAsync()
     {
         Drop(DropReason.PeerClosed);
+        _portal.Sessions.RemoveDiscovery(this);
         try
         {
             if (Session is { } session)

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Security.Cryptography;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Login;
 using OpenEbs.Iscsi.Pdus;
@@ -11,7 +13,11 @@ namespace OpenEbs.Iscsi.Connections;
 /// <summary>Runs the login phase of a connection: PDUs in and out around a <see cref="LoginNegotiator"/>, then the binding to a session.</summary>
 internal sealed partial class LoginPhase(Connection connection, PortalContext portal)
 {
-    private readonly LoginNegotiator _negotiator = new(portal.Options.PortalGroupTag, IscsiLimits.MaxRecvDataSegmentLengthBytes);
+    private readonly LoginNegotiator _negotiator = new(
+        portal.Options.PortalGroupTag, IscsiLimits.MaxRecvDataSegmentLengthBytes, new LoginSecurity(portal.Options.ChapAlgorithms, RandomNumberGenerator.Fill));
+
+    private string _credential = "";
+    private string _reason = "";
     private bool _started;
     private ushort _tsih;
 
@@ -26,6 +32,8 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
             var text = new byte[reader.Header.DataSegmentLengthBytes];
             await reader.ReadDataAsync(text);
             var reply = _negotiator.Answer(ref reader.Header, text);
+            if (reply.Question == LoginQuestion.Demand) reply = _negotiator.Resume(await DecideAsync());
+            if (reply.Question == LoginQuestion.Proof) reply = _negotiator.Resume(await JudgeAsync(_negotiator.Proof!));
             if (reply.Status == LoginStatus.Success && reply.EntersFullFeaturePhase)
             {
                 var status = await BindAsync();
@@ -53,6 +61,24 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
 
     private string Target => _negotiator.Parameters.IsDiscovery ? "discovery" : _negotiator.Parameters.TargetName;
 
+    private LoginIdentity Identity => new(
+        _negotiator.InitiatorName, _negotiator.Parameters.IsDiscovery ? "" : _negotiator.Parameters.TargetName, connection.Remote.ToString(), _credential);
+
+    private async ValueTask<LoginDemand> DecideAsync()
+    {
+        var decision = await portal.Catalog.DecideAsync(Identity, connection.Closing);
+        _reason = decision.Reason;
+        return decision.Demand;
+    }
+
+    private async ValueTask<ChapVerdict> JudgeAsync(ChapProof proof)
+    {
+        var verdict = await portal.Catalog.JudgeAsync(Identity, proof, connection.Closing);
+        portal.Metrics.OnAuthentication(proof.Algorithm, verdict.IsAuthentic);
+        if (verdict.IsAuthentic) _credential = verdict.Credential;
+        return verdict;
+    }
+
     private void Start()
     {
         _started = true;
@@ -74,7 +100,9 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
     private async Task FailAsync(LoginStatus status)
     {
         portal.Metrics.OnLogin(status);
-        LogRefused(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, status);
+        var reason = _negotiator.Reason.Length > 0 ? _negotiator.Reason : _reason;
+        if (reason.Length == 0) LogRefused(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, status);
+        else LogRefusedFor(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, Target, status, reason);
         await connection.CloseAfterOutputAsync(DropReason.LoginFailed);
     }
 
@@ -103,8 +131,9 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
         {
             // A discovery session has one connection and nothing to reinstate (RFC 7143 §4.3).
             if (tsih != 0) return LoginStatus.SessionDoesNotExist;
-            _tsih = portal.Sessions.AddDiscovery();
-            return _tsih == 0 ? LoginStatus.OutOfResources : LoginStatus.Success;
+            connection.Identity = Identity;
+            _tsih = portal.Sessions.AddDiscovery(connection);
+            return LoginStatus.Success;
         }
 
         var key = new SessionKey(parameters.InitiatorName, isid, parameters.TargetName);
@@ -118,7 +147,15 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
         if (session is null) return status;
         try
         {
-            var facts = new SessionFacts(key.InitiatorName, connection.Remote.ToString(), portal.Time.GetUtcNow());
+            var facts = new SessionFacts(key.InitiatorName, connection.Remote.ToString(), portal.Time.GetUtcNow()) { Id = session.Id, Credential = _credential };
+            var decision = await portal.Catalog.AdmitAsync(key.TargetName, facts, connection.Closing);
+            if (decision.Demand != LoginDemand.Open)
+            {
+                _reason = decision.Reason;
+                portal.Sessions.Remove(session);
+                return decision.Demand == LoginDemand.Busy ? LoginStatus.ServiceUnavailable : LoginStatus.AuthorizationFailure;
+            }
+
             if (await portal.Catalog.AttachAsync(key.TargetName, facts, connection.Closing) is not { } store)
             {
                 portal.Sessions.Remove(session);
@@ -127,6 +164,7 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
 
             session.Facts = facts;
             session.Nexus = portal.Units.Join(key.TargetName, key.InitiatorName, key.Isid, store);
+            session.Nexus.Identity = Identity;
             await session.Nexus.Unit.ForgetLostReserverAsync(store);
         }
         catch (Exception exception)
@@ -155,6 +193,7 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
     {
         _tsih = session.Tsih;
         connection.Session = session;
+        connection.Identity = Identity;
         connection.Writer.Window = session.Window;
     }
 
@@ -163,6 +202,9 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
 
     [LoggerMessage(3022, LogLevel.Warning, "Connection {Number} from {Remote}: the login of {Initiator} was refused with {Status}.")]
     private static partial void LogRefused(ILogger logger, long number, IPEndPoint remote, string initiator, LoginStatus status);
+
+    [LoggerMessage(3024, LogLevel.Warning, "Connection {Number} from {Remote}: the login of {Initiator} to {Target} was refused with {Status}: {Reason}.")]
+    private static partial void LogRefusedFor(ILogger logger, long number, IPEndPoint remote, string initiator, string target, LoginStatus status, string reason);
 
     [LoggerMessage(3023, LogLevel.Error, "Target {Target} could not be attached for {Initiator}; the login was refused with a target error.")]
     private static partial void LogAttachFailed(ILogger logger, Exception exception, string target, string initiator);

@@ -97,7 +97,7 @@ internal sealed class TextExchange(Connection connection, OperationalParameters 
 
         if (value == "All")
         {
-            foreach (var name in await portal.Catalog.ListTargetNamesAsync(connection.Closing))
+            foreach (var name in await portal.Catalog.ListTargetNamesAsync(connection.Identity!, connection.Closing))
             {
                 await AppendTargetAsync(name);
                 if (_output.Count > IscsiLimits.MaxSendTargetsBytes) break;
@@ -115,6 +115,9 @@ internal sealed class TextExchange(Connection connection, OperationalParameters 
 
         var target = value.Length == 0 ? parameters.TargetName : value.ToLowerInvariant();
         if (target.Length == 0 || (!parameters.IsDiscovery && target != parameters.TargetName)) return;
+
+        // One that the initiator may not reach is not there.
+        if (parameters.IsDiscovery && !(await portal.Catalog.ListTargetNamesAsync(connection.Identity!, connection.Closing)).Contains(target)) return;
         await AppendTargetAsync(target);
     }
 

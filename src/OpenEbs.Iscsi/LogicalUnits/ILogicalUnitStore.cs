@@ -1,4 +1,5 @@
 using System.Buffers;
+using OpenEbs.Iscsi.Access;
 
 namespace OpenEbs.Iscsi.LogicalUnits;
 
@@ -98,13 +99,29 @@ public interface ILogicalUnitStore
 }
 
 /// <summary>Who logged in; one per normal session.</summary>
-public sealed record SessionFacts(string InitiatorName, string InitiatorAddress, DateTimeOffset Since);
+public sealed record SessionFacts(string InitiatorName, string InitiatorAddress, DateTimeOffset Since)
+{
+    /// <summary>Names the session among all of the cluster.</summary>
+    public string Id { get; init; } = "";
+
+    /// <summary>Name of the credential by which it was authenticated; empty without one.</summary>
+    public string Credential { get; init; } = "";
+}
 
 /// <summary>The targets that a portal offers.</summary>
 public interface ITargetCatalog
 {
-    /// <summary>For SendTargets=All in a discovery session.</summary>
-    ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(CancellationToken cancellationToken);
+    /// <summary>What a login has to prove; asked once its names are known, before anything is authenticated. The target name is empty for a discovery session.</summary>
+    ValueTask<LoginDecision> DecideAsync(LoginIdentity login, CancellationToken cancellationToken) => new(LoginDecision.Open);
+
+    /// <summary>Judges a proof by the credentials that may be used for this login (<see cref="ChapCredential.Judge"/>).</summary>
+    ValueTask<ChapVerdict> JudgeAsync(LoginIdentity login, ChapProof proof, CancellationToken cancellationToken) => new(ChapVerdict.Refused("there are no credentials"));
+
+    /// <summary>The last word on a login to a target, just before it is attached, with what was proved: Open, Forbidden or Busy.</summary>
+    ValueTask<LoginDecision> AdmitAsync(string targetName, SessionFacts session, CancellationToken cancellationToken) => new(LoginDecision.Open);
+
+    /// <summary>For SendTargets in a discovery session: the targets that this initiator may log in to, once it has proved what they demand.</summary>
+    ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(LoginIdentity initiator, CancellationToken cancellationToken);
 
     /// <summary>The portals through which a target can be reached, as host:port,portal-group-tag. <paramref name="localAddress"/> is the address that the initiator used:
     /// it must be among them, spelled so (initiators match it as a string).</summary>
@@ -116,8 +133,9 @@ public interface ITargetCatalog
 
     ValueTask ReleaseAsync(string targetName, SessionFacts session);
 
-    /// <summary>A logical unit of any target by its designator (<see cref="UnitDesignator"/>), for copies from and to it; null when there is none. It is used for one command and not released.</summary>
-    ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken);
+    /// <summary>A logical unit of any target by its designator (<see cref="UnitDesignator"/>), for copies from and to it; null when there is none, or none that this initiator might log in to as it
+    /// did to its own. It is used for one command and not released.</summary>
+    ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, LoginIdentity initiator, CancellationToken cancellationToken);
 }
 
 /// <summary>One portal of a target.</summary>

@@ -17,9 +17,8 @@ internal static class NegotiationKeys
 
     public static readonly NegotiationKey[] All =
     [
-        // §12.1. None is the only method so far; a list without it is an authentication failure (LoginNegotiator), not a Reject.
-        new("AuthMethod", KeyUse.Security, KeySender.Both, KeyScope.ConnectionOnly, KeyKind.Negotiated,
-            NegotiationKey.FirstSupported(["None"], (_, _) => { })),
+        // §12.1. In its stage LoginSecurity answers it; anywhere else it is out of place.
+        new("AuthMethod", KeyUse.Security, KeySender.Both, KeyScope.ConnectionOnly, KeyKind.Negotiated, (_, _) => Reject),
 
         // §13.1. The initiator's order of preference decides.
         new("HeaderDigest", KeyUse.Operational, KeySender.Both, KeyScope.ConnectionOnly, KeyKind.Negotiated,

@@ -20,6 +20,21 @@ internal enum DropReason : byte
     PortalStopping,
     ConnectionLimit,
     InternalError,
+
+    /// <summary>Too many connections from one address.</summary>
+    AddressLimit,
+
+    /// <summary>New connections from one address come too fast.</summary>
+    AddressRate,
+
+    /// <summary>The access rule of the target allows this session no more.</summary>
+    AccessRevoked,
+
+    /// <summary>Somebody asked for it.</summary>
+    ClosedOnRequest,
+
+    /// <summary>A newer discovery session needed the place.</summary>
+    DiscoveryLimit,
 }
 
 /// <summary>An error that RFC 7143 answers by ending the connection (§7.7 format errors, §7.8 header digest errors, login before login).</summary>

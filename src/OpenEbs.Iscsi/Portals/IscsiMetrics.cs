@@ -21,6 +21,7 @@ public sealed class IscsiMetrics : IDisposable
     private readonly Counter<long> _accepted;
     private readonly Counter<long> _dropped;
     private readonly Counter<long> _logins;
+    private readonly Counter<long> _authentications;
     private readonly Counter<long> _commands;
     private readonly Counter<long> _failures;
     private readonly Counter<long> _bytes;
@@ -38,6 +39,7 @@ public sealed class IscsiMetrics : IDisposable
         _accepted = _meter.CreateCounter<long>("openebs.iscsi.connections.accepted", "{connection}", "Connections accepted.");
         _dropped = _meter.CreateCounter<long>("openebs.iscsi.connections.closed", "{connection}", "Connections closed, by reason.");
         _logins = _meter.CreateCounter<long>("openebs.iscsi.logins", "{login}", "Logins ended, by status.");
+        _authentications = _meter.CreateCounter<long>("openebs.iscsi.authentications", "{authentication}", "CHAP proofs judged, by algorithm and outcome.");
         _commands = _meter.CreateCounter<long>("openebs.iscsi.commands", "{command}", "SCSI commands answered, by operation code.");
         _failures = _meter.CreateCounter<long>("openebs.iscsi.commands.failed", "{command}", "SCSI commands that ended with CHECK CONDITION, by operation code.");
         _bytes = _meter.CreateCounter<long>("openebs.iscsi.io", "By", "Bytes of SCSI data, by direction.");
@@ -66,6 +68,11 @@ public sealed class IscsiMetrics : IDisposable
     internal void OnConnectionRefused(DropReason reason) => _dropped.Add(1, new KeyValuePair<string, object?>("reason", reason.ToString()));
 
     internal void OnLogin(Login.LoginStatus status) => _logins.Add(1, new KeyValuePair<string, object?>("status", status.ToString()));
+
+    internal void OnAuthentication(Access.ChapAlgorithm algorithm, bool isAuthentic) => _authentications.Add(
+        1,
+        new KeyValuePair<string, object?>("algorithm", Access.ChapDigest.NameOf(algorithm)),
+        new KeyValuePair<string, object?>("outcome", isAuthentic ? "authentic" : "refused"));
 
     internal void OnSession(bool isDiscovery, int change) =>
         _sessions.Add(change, new KeyValuePair<string, object?>("type", isDiscovery ? "discovery" : "normal"));

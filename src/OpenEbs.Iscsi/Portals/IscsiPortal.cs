@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.Connections;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Pdus;
@@ -15,14 +16,16 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
 {
     private const int Backlog = 512;
     private static readonly TimeSpan TickInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan CloseNoticeTimeout = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AcceptPause = TimeSpan.FromMilliseconds(100);
 
     private readonly PortalContext _context;
     private readonly IscsiMetrics? _ownMetrics;
     private readonly Lock _gate = new();
     private readonly LinkedList<Connection> _connections = [];
+    private readonly AddressLedger _addresses;
+    private readonly List<Socket> _listeners = [];
     private readonly CancellationTokenSource _stopping = new();
-    private Socket? _listener;
     private Task _accepting = Task.CompletedTask;
     private Task _ticking = Task.CompletedTask;
     private long _connectionNumber;
@@ -41,6 +44,7 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
         ArgumentNullException.ThrowIfNull(options);
         var problems = string.Join(" ", options.Validate());
         if (problems.Length > 0) throw new ArgumentException(problems, nameof(options));
+        _addresses = new AddressLedger(options, timeProvider);
         _context = new PortalContext
         {
             Options = options,
@@ -58,53 +62,73 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
     async ValueTask<IReadOnlyList<int>> IUnitDirectory.ListPortsAsync(string targetName, CancellationToken cancellationToken) =>
         [.. (await _context.Catalog.ListPortalsAsync(targetName, BoundEndPoint!, cancellationToken)).Select(portal => portal.PortalGroupTag).Distinct()];
 
-    ValueTask<ILogicalUnitStore?> IUnitDirectory.FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken) => _context.Catalog.FindUnitAsync(designator, cancellationToken);
+    ValueTask<ILogicalUnitStore?> IUnitDirectory.FindUnitAsync(ReadOnlyMemory<byte> designator, LoginIdentity initiator, CancellationToken cancellationToken) =>
+        _context.Catalog.FindUnitAsync(designator, initiator, cancellationToken);
 
-    /// <summary>Where the portal listens; null before it was started.</summary>
+    /// <summary>Where the portal listens, the first of its addresses; null before it was started.</summary>
     public IPEndPoint? BoundEndPoint { get; private set; }
 
-    /// <summary>The normal sessions as of now.</summary>
-    public IReadOnlyList<PortalSession> Sessions
-    {
-        get
-        {
-            var sessions = new List<PortalSession>();
-            foreach (var session in _context.Sessions.ToList())
-            {
-                if (session is not { Facts: { } facts, Connection: { } connection }) continue;
-                sessions.Add(new PortalSession(session.Key.TargetName, session.Key.InitiatorName, connection.Remote, facts.Since, session.Tasks.Count));
-            }
+    /// <summary>The normal sessions as of now, with those that are just logging in.</summary>
+    public IReadOnlyList<PortalSession> Sessions => [.. _context.Sessions.ToList().Select(Describe).OfType<PortalSession>()];
 
-            return sessions;
+    /// <summary>Ends a session: the initiator is told (Async Message, RFC 7143 §11.9, event 3), its connection is closed, its commands are settled. It may log in again if it is let in.</summary>
+    /// <param name="id">See <see cref="PortalSession.Id"/>.</param>
+    /// <param name="isRevoked">Because it is not allowed any more, not because somebody asked for it.</param>
+    /// <returns>False when there is none.</returns>
+    /// <exception cref="TimeoutException">It is closed, but commands of it are not settled yet.</exception>
+    public async Task<bool> CloseSessionAsync(string id, bool isRevoked = false)
+    {
+        if (_context.Sessions.ToList().Find(session => session.Id == id) is not { Connection: { } connection } session) return false;
+        LogClosing(_context.Logger, id, session.Key.InitiatorName, session.Key.TargetName, isRevoked ? "its access was revoked" : "somebody asked for it");
+        try
+        {
+            if (connection.IsFullFeature)
+            {
+                SendEvent(connection, AsyncEvent.AllConnectionsDropped);
+                await connection.Writer.DrainAsync().WaitAsync(CloseNoticeTimeout, _context.Time);
+            }
         }
+        catch (Exception exception) when (exception is TimeoutException or SocketException or ObjectDisposedException or OperationCanceledException)
+        {
+            // It does not read, or is gone: it learns of it by the end of its connection.
+        }
+
+        connection.Drop(isRevoked ? DropReason.AccessRevoked : DropReason.ClosedOnRequest);
+        await session.Ended.WaitAsync(_context.Options.LoginTimeout, _context.Time);
+        return true;
     }
 
-    /// <summary>Binds and begins to accept.</summary>
+    /// <summary>Binds one address and begins to accept.</summary>
     /// <exception cref="SocketException">The address cannot be bound, for example because the port is in use.</exception>
     public Task StartAsync(IPEndPoint bindEndPoint, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(bindEndPoint);
+        return StartAsync([bindEndPoint], cancellationToken);
+    }
+
+    /// <summary>Binds and begins to accept.</summary>
+    /// <exception cref="SocketException">An address cannot be bound, for example because the port is in use; then none is.</exception>
+    public Task StartAsync(IReadOnlyList<IPEndPoint> bindEndPoints, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(bindEndPoints);
+        ArgumentOutOfRangeException.ThrowIfZero(bindEndPoints.Count);
         cancellationToken.ThrowIfCancellationRequested();
-        if (_listener is not null) throw new InvalidOperationException("The portal was already started.");
-        var listener = new Socket(bindEndPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        if (_listeners.Count > 0) throw new InvalidOperationException("The portal was already started.");
         try
         {
-            // IPv6Any listens for both families, as portals on "all addresses" are expected to.
-            if (bindEndPoint.Address.Equals(IPAddress.IPv6Any)) listener.DualMode = true;
-            listener.Bind(bindEndPoint);
-            listener.Listen(Backlog);
+            foreach (var endPoint in bindEndPoints) _listeners.Add(Listen(endPoint));
         }
         catch
         {
-            listener.Dispose();
+            foreach (var listener in _listeners) listener.Dispose();
+            _listeners.Clear();
             throw;
         }
 
-        _listener = listener;
-        BoundEndPoint = (IPEndPoint)listener.LocalEndPoint!;
-        _accepting = AcceptAsync(listener);
+        BoundEndPoint = (IPEndPoint)_listeners[0].LocalEndPoint!;
+        foreach (var listener in _listeners) LogListening(_context.Logger, (IPEndPoint)listener.LocalEndPoint!);
+        _accepting = Task.WhenAll(_listeners.Select(AcceptAsync));
         _ticking = TickAsync();
-        LogListening(_context.Logger, BoundEndPoint);
         return Task.CompletedTask;
     }
 
@@ -112,14 +136,14 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
     /// closed. Takes at most <see cref="IscsiPortalOptions.StopTimeout"/> and the time that the store needs to settle aborted commands.</summary>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
-        if (_listener is null || _stopping.IsCancellationRequested) return;
+        if (_listeners.Count == 0 || _stopping.IsCancellationRequested) return;
         await _stopping.CancelAsync();
-        _listener.Dispose();
+        foreach (var listener in _listeners) listener.Dispose();
         await _accepting;
         var connections = Snapshot();
         foreach (var connection in connections)
         {
-            if (connection is { IsFullFeature: true, Session: not null }) RequestLogout(connection);
+            if (connection is { IsFullFeature: true, Session: not null }) SendEvent(connection, AsyncEvent.LogoutRequested);
             else connection.Drop(DropReason.PortalStopping);
         }
 
@@ -146,15 +170,52 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
         _ownMetrics?.Dispose();
     }
 
-    /// <summary>RFC 7143 §11.9: event 1, the target asks for a logout within Parameter3 seconds.</summary>
-    private void RequestLogout(Connection connection)
+    private static Socket Listen(IPEndPoint endPoint)
+    {
+        var listener = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            // IPv6Any listens for both families, as portals on "all addresses" are expected to.
+            if (endPoint.Address.Equals(IPAddress.IPv6Any)) listener.DualMode = true;
+            listener.Bind(endPoint);
+            listener.Listen(Backlog);
+            return listener;
+        }
+        catch
+        {
+            listener.Dispose();
+            throw;
+        }
+    }
+
+    private PortalSession? Describe(Session session)
+    {
+        if (session.Connection is not { } connection) return null;
+        var traffic = session.Traffic;
+        return new PortalSession(session.Key.TargetName, session.Key.InitiatorName, connection.Remote, session.Facts?.Since ?? _context.Time.GetUtcNow(), session.Tasks.Count)
+        {
+            Id = session.Id,
+            Credential = session.Facts?.Credential ?? "",
+            IsPending = session.Facts is null,
+            HeaderDigest = session.Parameters.HeaderDigest,
+            DataDigest = session.Parameters.DataDigest,
+            ReadBytes = traffic.ReadBytes,
+            WrittenBytes = traffic.WrittenBytes,
+            CommandCount = traffic.CommandCount,
+            LastCommandAt = traffic.LastCommand is not 0 and var last ? _context.Time.GetUtcNow() - _context.Time.GetElapsedTime(last) : null,
+        };
+    }
+
+    /// <summary>RFC 7143 §11.9: with event 1 the target asks for a logout within Parameter3 seconds; with event 3 it says that it drops all connections of the session, and that Parameter2 and
+    /// Parameter3 seconds are to pass before (0) and within which (0) the initiator may come back for its tasks.</summary>
+    private void SendEvent(Connection connection, AsyncEvent code)
     {
         var pdu = connection.Writer.Rent();
         pdu.Header.Opcode = Opcode.AsyncMessage;
         pdu.Header.Flags = 0x80;
         pdu.Header.InitiatorTaskTag = BasicHeader.ReservedTag;
-        pdu.Header.Bytes[36] = (byte)AsyncEvent.LogoutRequested;
-        pdu.Header.Set16(42, (ushort)Math.Clamp(Math.Ceiling(_context.Options.StopTimeout.TotalSeconds), 1, 3600));
+        pdu.Header.Bytes[36] = (byte)code;
+        if (code == AsyncEvent.LogoutRequested) pdu.Header.Set16(42, (ushort)Math.Clamp(Math.Ceiling(_context.Options.StopTimeout.TotalSeconds), 1, 3600));
         pdu.StatSN = StatSNUse.Advance;
         connection.Writer.Queue(pdu, flush: true);
     }
@@ -185,12 +246,11 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
 
     private void Serve(Socket socket)
     {
-        Connection connection;
-        Connection? evicted = null;
+        IPAddress address;
         try
         {
             socket.NoDelay = true;
-            connection = new Connection(socket, _context, ++_connectionNumber);
+            address = Connection.Unmap((IPEndPoint)socket.RemoteEndPoint!).Address;
         }
         catch (SocketException)
         {
@@ -199,35 +259,69 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
             return;
         }
 
+        if (Enter(address) is { } refusal)
+        {
+            // Nothing was made for it yet: a flood costs an accept and a close each.
+            socket.Dispose();
+            _context.Metrics.OnConnectionRefused(refusal);
+            return;
+        }
+
+        Connection? connection = null;
+        Connection? evicted = null;
+        try
+        {
+            connection = new Connection(socket, _context, Interlocked.Increment(ref _connectionNumber));
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+        }
+
         lock (_gate)
         {
-            if (_connections.Count >= _context.Options.MaxConnections)
+            if (connection is null)
             {
-                evicted = connection;
+                _addresses.Leave(address);
+                return;
             }
-            else
-            {
-                var loggingIn = _connections.Where(static other => !other.IsFullFeature);
-                if (loggingIn.Count() >= _context.Options.MaxLoginConnections) evicted = loggingIn.First();
-                _connections.AddLast(connection);
-            }
+
+            var loggingIn = _connections.Where(static other => !other.IsFullFeature && !other.IsDropped).ToList();
+
+            // The oldest of the address that has most of them: a good initiator has one, and keeps it while others flood.
+            if (loggingIn.Count >= _context.Options.MaxLoginConnections) evicted = loggingIn.GroupBy(static other => AddressLedger.KeyOf(other.Remote.Address)).MaxBy(static others => others.Count())!.First();
+            _connections.AddLast(connection);
         }
 
-        if (evicted is not null)
-        {
-            _context.Metrics.OnConnectionRefused(DropReason.ConnectionLimit);
-            evicted.Drop(DropReason.ConnectionLimit);
-        }
-
-        if (evicted != connection) _ = RunAsync(connection);
+        evicted?.Drop(DropReason.ConnectionLimit);
+        _ = RunAsync(connection, address);
     }
 
-    private async Task RunAsync(Connection connection)
+    /// <summary>Counts a connection; the reason when it may not be.</summary>
+    private DropReason? Enter(IPAddress address)
+    {
+        lock (_gate)
+        {
+            if (_addresses.TryEnter(address) is { } refusal) return refusal;
+
+            // Those that were dropped go in a moment. They count again when they become too many: then we are slower than whoever comes.
+            var max = _context.Options.MaxConnections;
+            if (_connections.Count < max || (_connections.Count < 2 * max && _connections.Count(static other => !other.IsDropped) < max)) return null;
+            _addresses.Leave(address);
+            return DropReason.ConnectionLimit;
+        }
+    }
+
+    private async Task RunAsync(Connection connection, IPAddress address)
     {
         // Off the accept loop: a fast peer could otherwise keep it busy.
         await Task.Yield();
         await connection.RunAsync();
-        lock (_gate) _connections.Remove(connection);
+        lock (_gate)
+        {
+            _connections.Remove(connection);
+            _addresses.Leave(address);
+        }
     }
 
     private async Task TickAsync()
@@ -238,6 +332,7 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
             while (await timer.WaitForNextTickAsync(_stopping.Token))
             {
                 foreach (var connection in Snapshot()) connection.Watch.Tick();
+                lock (_gate) _addresses.ForgetIdle();
             }
         }
         catch (OperationCanceledException)
@@ -251,6 +346,9 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
 
     [LoggerMessage(3052, LogLevel.Information, "The iSCSI portal on {EndPoint} has stopped.")]
     private static partial void LogStopped(ILogger logger, IPEndPoint endPoint);
+
+    [LoggerMessage(3054, LogLevel.Information, "Session {Session} of {Initiator} on {Target} is closed: {Reason}.")]
+    private static partial void LogClosing(ILogger logger, string session, string initiator, string target, string reason);
 
     [LoggerMessage(3053, LogLevel.Warning, "A connection could not be accepted.")]
     private static partial void LogAcceptFailed(ILogger logger, Exception exception);

@@ -1,3 +1,4 @@
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.LogicalUnits;
 
 namespace OpenEbs.Iscsi.Scsi;
@@ -8,6 +9,6 @@ internal interface IUnitDirectory
     /// <summary>The target ports of a target, by relative target port identifier.</summary>
     ValueTask<IReadOnlyList<int>> ListPortsAsync(string targetName, CancellationToken cancellationToken);
 
-    /// <summary>Another logical unit by its NAA designator; null when there is none.</summary>
-    ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken);
+    /// <summary>Another logical unit by its NAA designator; null when there is none that this initiator may use.</summary>
+    ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, LoginIdentity initiator, CancellationToken cancellationToken);
 }

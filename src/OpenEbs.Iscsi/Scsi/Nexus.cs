@@ -1,3 +1,4 @@
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Scsi.Copies;
 using OpenEbs.Iscsi.Scsi.Reservations;
@@ -34,6 +35,9 @@ internal sealed class Nexus
     public ILogicalUnitStore Store { get; }
 
     public NexusId Id { get; }
+
+    /// <summary>Who logged in; decides which other units its copies may touch. Null for none: its own only.</summary>
+    public LoginIdentity? Identity { get; set; }
 
     /// <summary>Aborts the commands of this nexus that were checked against an earlier version of the shared state than the one given. Set by the session.</summary>
     public Action<long>? AbortEarlier { get; set; }

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using OpenEbs.Iscsi.Connections;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Login;
@@ -24,7 +25,12 @@ internal sealed class Session(SessionKey key, ushort tsih, OperationalParameters
 
     public ushort Tsih { get; } = tsih;
 
+    /// <summary>Names the session to people, in the whole cluster: 48 random bits, since handles of portals repeat.</summary>
+    public string Id { get; } = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(6));
+
     public OperationalParameters Parameters { get; } = parameters;
+
+    public SessionTraffic Traffic { get; } = new();
 
     public CommandWindow Window { get; } = new();
 

@@ -11,7 +11,7 @@ internal sealed class SessionRegistry(IscsiPortalOptions options, TimeProvider t
     private readonly Lock _gate = new();
     private readonly Dictionary<SessionKey, Session> _byKey = [];
     private readonly Dictionary<ushort, Session> _byTsih = [];
-    private int _discoverySessions;
+    private readonly LinkedList<Connection> _discoverySessions = [];
     private ushort _lastTsih;
 
     /// <summary>All normal sessions.</summary>
@@ -26,20 +26,30 @@ internal sealed class SessionRegistry(IscsiPortalOptions options, TimeProvider t
         lock (_gate) return [.. _byTsih.Values.Where(session => session.Key.TargetName == targetName)];
     }
 
-    /// <summary>Takes a place for a discovery session and gives it a handle; 0 when there is none left.</summary>
-    public ushort AddDiscovery()
+    /// <summary>Takes a place for a discovery session and gives it a handle. When there is none left the oldest gives way: a flood of them cannot keep a good initiator out.</summary>
+    public ushort AddDiscovery(Connection connection)
     {
+        ushort tsih;
+        Connection? oldest = null;
         lock (_gate)
         {
-            if (_byTsih.Count + _discoverySessions >= options.MaxSessions) return 0;
-            _discoverySessions++;
-            return NextTsih();
+            if (_discoverySessions.Count >= options.MaxDiscoverySessions)
+            {
+                oldest = _discoverySessions.First!.Value;
+                _discoverySessions.RemoveFirst();
+            }
+
+            _discoverySessions.AddLast(connection);
+            tsih = NextTsih();
         }
+
+        oldest?.Drop(DropReason.DiscoveryLimit);
+        return tsih;
     }
 
-    public void RemoveDiscovery()
+    public void RemoveDiscovery(Connection connection)
     {
-        lock (_gate) _discoverySessions--;
+        lock (_gate) _discoverySessions.Remove(connection);
     }
 
     /// <summary>A leading login: makes a session. One with the same identity is closed first and its last effects are waited for (session
@@ -54,7 +64,7 @@ internal sealed class SessionRegistry(IscsiPortalOptions options, TimeProvider t
             {
                 if (!_byKey.TryGetValue(key, out existing))
                 {
-                    if (_byTsih.Count + _discoverySessions >= options.MaxSessions) return (LoginStatus.OutOfResources, null);
+                    if (_byTsih.Count >= options.MaxSessions || _byTsih.Values.Count(other => other.Key.TargetName == key.TargetName) >= options.MaxSessionsPerTarget) return (LoginStatus.OutOfResources, null);
                     var session = new Session(key, NextTsih(), parameters) { Connection = connection };
                     _byKey.Add(key, session);
                     _byTsih.Add(session.Tsih, session);

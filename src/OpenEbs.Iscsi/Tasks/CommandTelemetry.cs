@@ -10,7 +10,7 @@ namespace OpenEbs.Iscsi.Tasks;
 /// <summary>Spans, metrics and log of SCSI commands. Without a listener a command costs a few tests.</summary>
 internal sealed partial class CommandTelemetry(Session session, PortalContext portal)
 {
-    public void OnReceived(IscsiTask task) => task.StartTimestamp = portal.Time.GetTimestamp();
+    public void OnReceived(IscsiTask task) => session.Traffic.OnCommand(task.StartTimestamp = portal.Time.GetTimestamp());
 
     public void OnBegin(IscsiTask task)
     {
@@ -28,7 +28,9 @@ internal sealed partial class CommandTelemetry(Session session, PortalContext po
         var command = task.Command;
         var good = command.Status != ScsiStatus.CheckCondition;
         var isIn = task.IsRead ? command.PushedBytes + command.DataInLengthBytes : 0;
-        portal.Metrics.OnCommand(command.Cdb[0], !good, isIn, good ? command.TransferLengthBytes : 0, portal.Time.GetElapsedTime(task.StartTimestamp));
+        var taken = good ? command.TransferLengthBytes : 0;
+        session.Traffic.OnAnswered(isIn, taken);
+        portal.Metrics.OnCommand(command.Cdb[0], !good, isIn, taken, portal.Time.GetElapsedTime(task.StartTimestamp));
         if (task.Activity is not { } activity) return;
         activity.SetTag("scsi.status", command.Status.ToString());
         if (!good) activity.SetStatus(ActivityStatusCode.Error, command.Sense.Code.ToString());

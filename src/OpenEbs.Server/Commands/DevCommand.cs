@@ -48,6 +48,8 @@ internal static class DevCommand
         });
         var scrubLimit = Rate("--scrub-limit", "Most that a scrub which was asked for reads of each replica in a second; none for no limit", "200MiB/s");
         var mediaErrorLimit = new Option<int>("--media-error-limit") { Description = "So many different media errors of a pool within a day mark it, and have it drained; 0 for never", DefaultValueFactory = _ => 10, CustomParser = CommandOptions.ParseNumber };
+        var defaultAccess = new Option<string>("--default-access") { Description = "Who may log in to a volume without an access rule: all or none", HelpName = "all|none", DefaultValueFactory = _ => "all" };
+        defaultAccess.AcceptOnlyFromAmong("all", "none");
         var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommandOptions.ParseNumber };
         var logLevel = CommandOptions.LogLevel();
@@ -64,7 +66,7 @@ internal static class DevCommand
 
         var command = new Command("dev", "Run a whole cluster on this machine: nothing to install, nothing to configure.")
         {
-            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, rebuildLimit, maxRebuilds, scrubPeriod, scrubLimit, mediaErrorLimit, zones, noDemo, blockSize, logLevel,
+            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, rebuildLimit, maxRebuilds, scrubPeriod, scrubLimit, mediaErrorLimit, zones, defaultAccess, noDemo, blockSize, logLevel,
         };
         command.SetAction((parsed, cancellationToken) => DevCluster.RunAsync(
             new DevOptions
@@ -79,6 +81,7 @@ internal static class DevCommand
                 RestartDelay = parsed.GetValue(restartDelay),
                 ReplacementDelay = parsed.GetValue(replacementDelay),
                 Zones = parsed.GetValue(zones),
+                DefaultAccess = parsed.GetValue(defaultAccess)!,
                 RebuildLimit = parsed.GetValue(rebuildLimit)!,
                 MaxRebuilds = parsed.GetValue(maxRebuilds),
                 ScrubPeriod = parsed.GetValue(scrubPeriod),

@@ -41,7 +41,7 @@ internal sealed class NodeOptions
     /// <value>All three.</value>
     public IList<string>? Roles { get; set; }
 
-    /// <summary>Address that the silo, the portal and HTTP listen on. Nothing here asks for a password: keep it to a trusted network.</summary>
+    /// <summary>Address that the silo, the portal and HTTP listen on. Between nodes, in REST and for Orleans clients nothing asks for a password: keep it to a trusted network. (iSCSI logins do, as access rules say.)</summary>
     /// <value>127.0.0.1</value>
     public string BindAddress { get; set; } = "127.0.0.1";
 
@@ -129,6 +129,13 @@ internal sealed class NodeOptions
     /// <summary>See MediaErrorLimit.</summary>
     /// <value>24h</value>
     public string MediaErrorWindow { get; set; } = "24h";
+
+    /// <summary>Who may log in to a volume that has no access rule of its own: none or all. The same on all nodes.</summary>
+    /// <value>none</value>
+    public string DefaultAccess { get; set; } = "none";
+
+    /// <summary>The iSCSI portal (role gateway).</summary>
+    public IscsiOptions Iscsi { get; set; } = new();
 
     /// <summary>Share of SCSI commands that are traced when OTEL_EXPORTER_OTLP_ENDPOINT is set, 0 to 1.</summary>
     /// <value>0.01</value>

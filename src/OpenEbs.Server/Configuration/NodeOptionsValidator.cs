@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Options;
+using OpenEbs.Access;
 using OpenEbs.Units;
 using OpenEbs.Volumes;
 
@@ -15,7 +16,7 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
     }
 
     internal static IEnumerable<string> Problems(NodeOptions options) =>
-        [.. NameProblems(options), .. RoleProblems(options), .. AddressProblems(options), .. PortProblems(options), .. PoolProblems(options), .. MetadataProblems(options)];
+        [.. NameProblems(options), .. RoleProblems(options), .. AddressProblems(options), .. PortProblems(options), .. PoolProblems(options), .. MetadataProblems(options), .. AccessProblems(options)];
 
     private static IEnumerable<string> NameProblems(NodeOptions options)
     {
@@ -118,6 +119,13 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
     {
         if (!Enum.TryParse<MetadataStore>(options.Metadata.Store, ignoreCase: true, out _)) yield return $"Metadata:Store is '{options.Metadata.Store}'; the stores are: sqlite";
         if (string.IsNullOrWhiteSpace(options.Metadata.Path)) yield return "Metadata:Path is empty; give the SQLite file, such as /var/lib/openebs/openebs.db";
+    }
+
+    private static IEnumerable<string> AccessProblems(NodeOptions options)
+    {
+        if (!Enum.TryParse<DefaultAccess>(options.DefaultAccess, ignoreCase: true, out _) || int.TryParse(options.DefaultAccess, out _))
+            yield return $"DefaultAccess is '{options.DefaultAccess}'; give none (nobody may log in to a volume without an access rule) or all (everybody may)";
+        foreach (var problem in options.Iscsi.Problems()) yield return problem;
     }
 
     private static bool IsName(string text) => text.Length is >= 1 and <= 63 && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');

@@ -26,6 +26,7 @@ internal static class SqliteSchema
     {
         try
         {
+            KeepToOwner(source.Path);
             using var connection = source.OpenConnection();
             CheckOwner(connection, source.Path);
             Execute(connection, "PRAGMA journal_mode = WAL;");
@@ -37,6 +38,31 @@ internal static class SqliteSchema
         catch (SqliteException exception)
         {
             throw Explain(exception, source.Path);
+        }
+    }
+
+    /// <summary>The secrets of credentials lie in the file: nobody but its owner (and group, if somebody said so) may read it. SQLite gives its other files the rights of this one.</summary>
+    private static void KeepToOwner(string path)
+    {
+        if (OperatingSystem.IsWindows()) return;
+        const UnixFileMode Others = UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
+        try
+        {
+            if (!File.Exists(path))
+            {
+                using var created = new FileStream(path, new FileStreamOptions { Mode = FileMode.OpenOrCreate, Access = FileAccess.ReadWrite, Share = FileShare.ReadWrite, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite });
+                return;
+            }
+
+            foreach (var file in new[] { path, $"{path}-wal", $"{path}-shm" }.Where(File.Exists))
+            {
+                var mode = File.GetUnixFileMode(file);
+                if ((mode & Others) != 0) File.SetUnixFileMode(file, mode & ~Others);
+            }
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // A file of somebody else, or no file at all: SQLite says what is wrong with it.
         }
     }
 

@@ -20,6 +20,9 @@ internal sealed record DevOptions
     /// <summary>Zones over which the nodes are spread; 0 for none.</summary>
     public required int Zones { get; init; }
 
+    /// <summary>As in <see cref="NodeOptions.DefaultAccess"/>.</summary>
+    public string DefaultAccess { get; init; } = "all";
+
     /// <summary>As in <see cref="NodeOptions.RebuildLimit"/>.</summary>
     public string RebuildLimit { get; init; } = "none";
     public int MaxRebuilds { get; init; } = 2;
@@ -47,6 +50,7 @@ internal sealed record DevOptions
         IscsiPort = IscsiPort + index,
         HttpPort = HttpPort + index,
         Zone = Zones == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"zone-{index % Zones + 1}"),
+        DefaultAccess = DefaultAccess,
         RebuildLimit = RebuildLimit,
         MaxRebuilds = MaxRebuilds,
         ScrubPeriod = Duration.Format(ScrubPeriod),

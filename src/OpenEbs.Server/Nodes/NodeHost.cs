@@ -1,5 +1,6 @@
 using System.Net;
 using Microsoft.Extensions.Logging.Console;
+using OpenEbs.Access;
 using OpenEbs.Grains.Hosting;
 using OpenEbs.Replication.Volumes;
 using OpenEbs.Server.Configuration;
@@ -45,6 +46,7 @@ internal static class NodeHost
         builder.Services.AddSingleton<NodeReadiness>();
         if (options.HasRole(NodeRole.Gateway))
         {
+            builder.Services.AddSingleton<VolumeDoor>();
             builder.Services.AddSingleton<VolumeCatalog>();
             builder.Services.AddHostedService<PortalService>();
         }
@@ -118,6 +120,7 @@ internal static class NodeHost
             ReplacementDelay = Duration.TryParse(options.ReplacementDelay, out var delay) ? delay : throw new InvalidOperationException("The options were not validated."),
             Labels = LabelsOf(options),
             MaxOverprovisioning = options.MaxOverprovisioning,
+            DefaultAccess = Enum.Parse<DefaultAccess>(options.DefaultAccess, ignoreCase: true),
             MaxMoves = options.MaxMoves,
             MaxMovesPerNode = options.MaxMovesPerNode,
             PoolThresholds = new Grains.Pools.PoolThresholds(options.PoolNearlyFullPercent, options.PoolFullPercent),

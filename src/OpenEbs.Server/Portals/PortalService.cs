@@ -1,5 +1,5 @@
-using System.Net;
 using OpenEbs.Buffers;
+using OpenEbs.Grains.Access;
 using OpenEbs.Iscsi.Portals;
 using OpenEbs.Server.Configuration;
 using OpenEbs.Server.Health;
@@ -13,19 +13,22 @@ internal sealed class PortalService : IHostedService, IAsyncDisposable
     private readonly NodeReadiness _readiness;
     private readonly IscsiMetrics _metrics;
     private readonly IscsiPortal _portal;
+    private readonly GatewaySessions _sessions;
 
     public PortalService(
-        NodeOptions options, VolumeCatalog catalog, NodeReadiness readiness, System.Diagnostics.Metrics.IMeterFactory meters, TimeProvider time, ILogger<IscsiPortal> logger)
+        NodeOptions options, VolumeCatalog catalog, GatewaySessions sessions, NodeReadiness readiness, System.Diagnostics.Metrics.IMeterFactory meters, TimeProvider time, ILogger<IscsiPortal> logger)
     {
         _options = options;
         _readiness = readiness;
         _metrics = new IscsiMetrics(meters);
-        _portal = new IscsiPortal(new IscsiPortalOptions { PortalGroupTag = PortalGroup.TagOf(options) }, catalog, IoBufferPool.Shared, time, logger, _metrics);
+        _sessions = sessions;
+        _portal = new IscsiPortal(options.Iscsi.ToPortalOptions(PortalGroup.TagOf(options)), catalog, IoBufferPool.Shared, time, logger, _metrics);
     }
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
-        await _portal.StartAsync(new IPEndPoint(_options.Bind, _options.IscsiPort), cancellationToken);
+        await _portal.StartAsync(_options.Iscsi.EndPoints(_options.Bind, _options.IscsiPort), cancellationToken);
+        _sessions.Portal = new PortalSessions(_portal, _options);
         _readiness.PortalListens = true;
     }
 

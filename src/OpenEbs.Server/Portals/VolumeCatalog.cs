@@ -1,5 +1,6 @@
 using System.Net;
 using OpenEbs.Grains.Gateways;
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Server.Configuration;
 using OpenEbs.Server.Telemetry;
@@ -8,15 +9,29 @@ using OpenEbs.Volumes;
 namespace OpenEbs.Server.Portals;
 
 /// <summary>The cluster's volumes as iSCSI targets: one target a volume, its LUN 0; every gateway offers every volume.</summary>
-internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway, VolumeInstruments instruments, NodeOptions options) : ITargetCatalog
+internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway, VolumeDoor door, VolumeInstruments instruments, NodeOptions options) : ITargetCatalog
 {
     /// <summary>What every target name begins with; the volume's name follows.</summary>
     public const string TargetPrefix = "iqn.2016-09.com.openebs.orleans:";
 
     private static readonly TimeSpan SharedStatePatience = TimeSpan.FromSeconds(5);
 
-    public async ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(CancellationToken cancellationToken) =>
-        [.. (await grains.GetGrain<IClusterGrain>(0).ListVolumeNamesAsync().WaitAsync(cancellationToken)).Select(name => TargetPrefix + name)];
+    public async ValueTask<LoginDecision> DecideAsync(LoginIdentity login, CancellationToken cancellationToken)
+    {
+        if (login.TargetName.Length == 0) return door.DecideDiscovery();
+        return VolumeOf(login.TargetName) is { } volume ? await door.DecideAsync(volume, login) : new LoginDecision(LoginDemand.UnknownTarget);
+    }
+
+    public ValueTask<ChapVerdict> JudgeAsync(LoginIdentity login, ChapProof proof, CancellationToken cancellationToken) => door.JudgeAsync(VolumeOf(login.TargetName), proof);
+
+    public async ValueTask<LoginDecision> AdmitAsync(string targetName, SessionFacts session, CancellationToken cancellationToken) =>
+        VolumeOf(targetName) is { } volume ? await door.AdmitAsync(volume, session) : LoginDecision.Open;
+
+    public async ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(LoginIdentity initiator, CancellationToken cancellationToken)
+    {
+        var volumes = await grains.GetGrain<IClusterGrain>(0).ListVolumeNamesAsync().WaitAsync(cancellationToken);
+        return [.. (await door.ListReachableAsync(volumes, initiator)).Select(name => TargetPrefix + name)];
+    }
 
     public async ValueTask<IReadOnlyList<TargetPortalAddress>> ListPortalsAsync(string targetName, IPEndPoint localAddress, CancellationToken cancellationToken)
     {
@@ -36,7 +51,7 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
         if (VolumeOf(targetName) is not { } volume) return null;
         try
         {
-            var connection = await gateway.AttachAsync(volume, ToView(session), cancellationToken);
+            var connection = await gateway.AttachAsync(volume, ToView(targetName, session), cancellationToken);
 
             // What came before a session began is not its business: it begins with the present state. One that cannot be had now is learnt with the first command.
             await connection.Unit.RefreshAsync(SharedStatePatience, cancellationToken);
@@ -50,14 +65,14 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
 
     public ValueTask ReleaseAsync(string targetName, SessionFacts session)
     {
-        if (VolumeOf(targetName) is { } volume) gateway.Release(volume, ToView(session));
+        if (VolumeOf(targetName) is { } volume) gateway.Release(volume, ToView(targetName, session));
         return ValueTask.CompletedTask;
     }
 
-    public async ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken)
+    public async ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, LoginIdentity initiator, CancellationToken cancellationToken)
     {
         var volumes = await grains.GetGrain<IClusterGrain>(0).ListVolumesAsync().WaitAsync(cancellationToken);
-        if (volumes.FirstOrDefault(volume => designator.Span.SequenceEqual(UnitDesignator.NaaOf(volume.Uid))) is not { } found) return null;
+        if (volumes.FirstOrDefault(volume => designator.Span.SequenceEqual(UnitDesignator.NaaOf(volume.Uid))) is not { } found || !await door.MayTouchAsync(found.Name, initiator)) return null;
         try
         {
             return new VolumeUnit(await gateway.ConnectAsync(found.Name, cancellationToken), instruments.Of(found.Name));
@@ -68,9 +83,10 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
         }
     }
 
-    private static string? VolumeOf(string targetName) =>
+    /// <summary>The volume behind a target name; null for a name that is not one of ours.</summary>
+    public static string? VolumeOf(string targetName) =>
         targetName.StartsWith(TargetPrefix, StringComparison.Ordinal) && VolumeName.TryParse(targetName[TargetPrefix.Length..], out var name) ? name.ToString() : null;
 
-    private SessionView ToView(SessionFacts session) =>
-        new() { Initiator = session.InitiatorName, Address = session.InitiatorAddress, Node = options.NodeName, Since = session.Since };
+    private SessionView ToView(string targetName, SessionFacts session) =>
+        new() { Initiator = session.InitiatorName, Address = session.InitiatorAddress, Node = options.NodeName, Since = session.Since, Id = session.Id, Volume = VolumeOf(targetName) ?? "", Credential = session.Credential };
 }

@@ -41,13 +41,7 @@ internal static class ResourceMapping
         Selector = view.Spec.EffectivePlacement.Selector,
         Locality = view.Spec.EffectivePlacement.Locality,
         Replicas = [.. view.Replicas.Select(ToResource)],
-        Sessions = [.. view.Sessions.Select(session => new SessionResource
-        {
-            Initiator = session.Initiator,
-            Address = session.Address,
-            Node = session.Node,
-            Since = session.Since,
-        })],
+        Sessions = [.. view.Sessions.Select(session => session.ToResource())],
     };
 
     public static ReplicaResource ToResource(this ReplicaView view) => new()

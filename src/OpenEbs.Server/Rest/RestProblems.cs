@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Mvc;
+using OpenEbs.Access;
 using OpenEbs.Nodes;
 using OpenEbs.Pools;
 using OpenEbs.Volumes;
@@ -21,6 +22,8 @@ internal sealed partial class RestProblems(IProblemDetailsService problems, ILog
             NodeNotFoundException => (StatusCodes.Status404NotFound, "There is no such node"),
             PoolNotFoundException => (StatusCodes.Status404NotFound, "There is no such pool"),
             StillNeededException => (StatusCodes.Status409Conflict, "It is still needed"),
+            CredentialNotFoundException => (StatusCodes.Status404NotFound, "There is no such credential"),
+            CredentialAlreadyExistsException => (StatusCodes.Status409Conflict, "The credential exists already"),
             VolumeAlreadyExistsException => (StatusCodes.Status409Conflict, "The volume exists with another spec"),
             VolumeRequestInvalidException => (StatusCodes.Status400BadRequest, "The request cannot be carried out as asked"),
             VolumeUnavailableException => (StatusCodes.Status503ServiceUnavailable, "The cluster cannot carry that out now"),

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Mvc;
+using OpenEbs.Access;
 using OpenEbs.Rest;
 using OpenEbs.Server.Configuration;
 using OpenEbs.Volumes;
@@ -8,6 +9,8 @@ namespace OpenEbs.Server.Rest;
 /// <summary>REST under <c>/api/v1</c>, with its OpenAPI document at <c>/openapi/v1.json</c>.</summary>
 internal static class VolumeApi
 {
+    private static readonly TimeSpan AccessPatience = TimeSpan.FromSeconds(2);
+
     private const string Problem = "application/problem+json";
 
     public static void AddServices(IServiceCollection services)
@@ -35,6 +38,7 @@ internal static class VolumeApi
         MapViews(api);
         AvailabilityApi.Map(api);
         OrphanApi.Map(api);
+        AccessApi.Map(api);
     }
 
     private static void MapVolumes(RouteGroupBuilder api)
@@ -87,7 +91,20 @@ internal static class VolumeApi
         Results.Ok((await Cluster(grains).ListVolumesAsync()).Select(view => view.ToResource()).OrderBy(volume => volume.Name, StringComparer.Ordinal));
 
     private static async Task<IResult> GetAsync(string name, IGrainFactory grains) =>
-        VolumeName.TryParse(name, out _) ? Results.Ok((await grains.GetGrain<IVolumeGrain>(name).DescribeAsync()).ToResource()) : RestProblems.NotFound(name);
+        VolumeName.TryParse(name, out _) ? Results.Ok(await WithAccessAsync((await grains.GetGrain<IVolumeGrain>(name).DescribeAsync()).ToResource(), grains)) : RestProblems.NotFound(name);
+
+    /// <summary>Adds who may log in; leaves it out when the metadata store, which knows, does not answer: the rest is wanted most then.</summary>
+    private static async Task<VolumeResource> WithAccessAsync(VolumeResource volume, IGrainFactory grains)
+    {
+        try
+        {
+            return volume with { Access = (await Access(grains).GetAccessAsync(volume.Name).WaitAsync(AccessPatience)).ToResource() };
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException)
+        {
+            return volume;
+        }
+    }
 
     private static async Task<IResult> CreateAsync([FromBody] CreateVolumeRequest request, IGrainFactory grains)
     {
@@ -99,11 +116,25 @@ internal static class VolumeApi
                 0, $"name is '{request.Name}'; use 1 to {VolumeName.MaxLength} lower-case letters, digits, '-' or '.', starting and ending with a letter or digit");
         }
 
+        var rule = request.Access?.ToRule().Normalize();
+        problems.AddRange(rule?.Problems() ?? []);
         if (problems.Count > 0) return RestProblems.Invalid(problems);
+        if (rule is not null) await EnsureAccessAsync(request.Name, rule, grains);
         // Between the two calls somebody may create or delete it: then the code is off by one, the outcome is not.
         var existed = (await Cluster(grains).ListVolumeNamesAsync()).Contains(request.Name);
         var volume = (await Cluster(grains).CreateVolumeAsync(request.Name, spec)).ToResource();
+        if (rule is not null) await Access(grains).SetAccessAsync(request.Name, rule);
+        volume = await WithAccessAsync(volume, grains);
         return existed ? Results.Ok(volume) : Results.Created($"/api/v1/volumes/{volume.Name}", volume);
+    }
+
+    /// <summary>Before anything is created: credentials that there are not, and a volume that exists with another rule, are the user's mistakes.</summary>
+    private static async Task EnsureAccessAsync(string name, AccessRule rule, IGrainFactory grains)
+    {
+        var known = (await Access(grains).ListCredentialsAsync()).Select(credential => credential.Name).ToHashSet();
+        if (rule.Credentials.FirstOrDefault(credential => !known.Contains(credential)) is { } missing) throw new CredentialNotFoundException($"There is no credential '{missing}'. Create it first.");
+        if (!(await Cluster(grains).ListVolumeNamesAsync()).Contains(name) || (await Access(grains).GetAccessAsync(name)).Rule is not { } present || rule.Equals(present)) return;
+        throw new VolumeAlreadyExistsException($"Volume '{name}' exists with another access rule: {present}. PUT /api/v1/volumes/{name}/access ('openebsctl volume access') changes it.");
     }
 
     private static async Task<IResult> PlanAsync([FromBody] CreateVolumeRequest request, IGrainFactory grains) => Results.Ok((await Cluster(grains).PlanVolumeAsync(request.Name, request.ToSpec())).ToResource());
@@ -141,6 +172,8 @@ internal static class VolumeApi
 
     private static async Task<IResult> DeleteAsync(string name, IGrainFactory grains) =>
         VolumeName.TryParse(name, out _) && await Cluster(grains).DeleteVolumeAsync(name) ? Results.NoContent() : RestProblems.NotFound(name);
+
+    private static IAccessGrain Access(IGrainFactory grains) => grains.GetGrain<IAccessGrain>(0);
 
     private static IClusterGrain Cluster(IGrainFactory grains) => grains.GetGrain<IClusterGrain>(0);
 }

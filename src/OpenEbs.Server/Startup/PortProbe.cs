@@ -12,7 +12,7 @@ internal static class PortProbe
     /// <exception cref="CannotStartException">Some port is in use.</exception>
     public static void EnsureFree(IReadOnlyList<NodeOptions> nodes, bool isDev)
     {
-        var busy = nodes.SelectMany(node => Ports(node, isDev).Where(port => !IsFree(new IPEndPoint(node.Bind, port.Port)))).ToList();
+        var busy = nodes.SelectMany(node => Ports(node, isDev).Where(port => !port.At.All(IsFree))).ToList();
         if (busy.Count == 0) return;
         var list = string.Join(", ", busy.Select(port => $"{port.Port} ({port.Use})"));
         var cures = string.Join(", ", busy.Select(port => port.Option).Distinct());
@@ -20,13 +20,15 @@ internal static class PortProbe
             ExitCode.PortInUse, busy.Count == 1 ? $"Port {list} is in use." : $"Ports are in use: {list}.", $"Stop what listens there (ss -ltnp shows it), or give others: {cures}.");
     }
 
-    private static IEnumerable<(string Use, int Port, string Option)> Ports(NodeOptions node, bool isDev)
+    private static IEnumerable<(string Use, int Port, string Option, IReadOnlyList<IPEndPoint> At)> Ports(NodeOptions node, bool isDev)
     {
-        if (node.HasRole(NodeRole.Gateway)) yield return ("iSCSI", node.IscsiPort, isDev ? "--iscsi-port" : "IscsiPort");
-        yield return ("HTTP", node.HttpPort, isDev ? "--http-port" : "HttpPort");
-        yield return ("Orleans silo", node.SiloPort, isDev ? "--silo-port" : "SiloPort");
-        yield return ("Orleans gateway", node.OrleansGatewayPort, isDev ? "--gateway-port" : "OrleansGatewayPort");
-        if (node.EffectiveSentinelPort != 0) yield return ("sentinel", node.EffectiveSentinelPort, isDev ? "--silo-port" : "SentinelPort");
+        if (node.HasRole(NodeRole.Gateway)) yield return ("iSCSI", node.IscsiPort, isDev ? "--iscsi-port" : "IscsiPort", node.Iscsi.EndPoints(node.Bind, node.IscsiPort));
+        yield return ("HTTP", node.HttpPort, isDev ? "--http-port" : "HttpPort", At(node.HttpPort));
+        yield return ("Orleans silo", node.SiloPort, isDev ? "--silo-port" : "SiloPort", At(node.SiloPort));
+        yield return ("Orleans gateway", node.OrleansGatewayPort, isDev ? "--gateway-port" : "OrleansGatewayPort", At(node.OrleansGatewayPort));
+        if (node.EffectiveSentinelPort != 0) yield return ("sentinel", node.EffectiveSentinelPort, isDev ? "--silo-port" : "SentinelPort", At(node.EffectiveSentinelPort));
+
+        IReadOnlyList<IPEndPoint> At(int port) => [new IPEndPoint(node.Bind, port)];
     }
 
     private static bool IsFree(IPEndPoint endPoint)

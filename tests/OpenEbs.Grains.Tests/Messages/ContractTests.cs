@@ -1,5 +1,7 @@
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
+using OpenEbs.Access;
+using OpenEbs.Grains.Access;
 using OpenEbs.Grains.Cluster;
 using OpenEbs.Grains.Nodes;
 using OpenEbs.Grains.Replicas;
@@ -19,8 +21,10 @@ public class ContractTests
     [InlineData(typeof(IVolumeControl), "openebs.IVolumeControl", "AddReplica,ForgetReplicas,KeepOpen,Leave,LetGo,RemoveReplica,SetConcern,SetWantedReplicas,StepDown")]
     [InlineData(typeof(IReplicaGrain), "openebs.IReplicaGrain", "Append,Check,Copy,Delete,DescribeBlocks,Digest,Discard,Flush,Inspect,Leave,ListAllocated,ListChanged,Open,Read,ReadLog,Rebuild,Release,ScrubStore")]
     [InlineData(typeof(IClusterRecovery), "openebs.IClusterRecovery", "DeleteOrphan,ImportVolume,ListOrphans")]
-    [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep")]
-    [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "GetFacts,GetPools,GetReplicas,SetDraining")]
+    [InlineData(typeof(IClusterKeeper), "openebs.IClusterKeeper", "Keep,Tell")]
+    [InlineData(typeof(IAccessGrain), "openebs.IAccessGrain", "ClearAccess,CloseSession,DeleteCredential,GetAccess,ListCredentials,ListSessions,PutCredential,SetAccess")]
+    [InlineData(typeof(IVolumeClaimGrain), "openebs.IVolumeClaimGrain", "Claim,Test")]
+    [InlineData(typeof(INodeGrain), "openebs.INodeGrain", "CloseSession,GetFacts,GetPools,GetReplicas,ListSessions,ReviewAccess,SetDraining")]
     public void Interface_KeepsItsAliases(Type contract, string alias, string methods)
     {
         Assert.Equal(alias, AliasOf(contract));
@@ -34,8 +38,16 @@ public class ContractTests
 
         Assert.Equal(
             [
-                "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.BlocksReply", "openebs.ByteRange", "openebs.ChangedReply", "openebs.CheckReply", "openebs.DigestReply", "openebs.DrainMove", "openebs.DrainPlan", "openebs.DrainView", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply", "openebs.MediaErrorView", "openebs.NodeFacts", "openebs.NodeNotFound", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest", "openebs.OrphanReplicaView", "openebs.OrphanVolumeView", "openebs.PlacementPolicy", "openebs.PlacementView", "openebs.PoolCandidateView", "openebs.PoolNotFound", "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange", "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest", "openebs.RebuildView", "openebs.ReplicaInspection", "openebs.ReplicaView", "openebs.ScorePartView", "openebs.ScrubView", "openebs.SessionView", "openebs.StillNeeded", "openebs.StoreScrubReply", "openebs.StoredReplica", "openebs.UnitChange", "openebs.UnitReply", "openebs.UnitState", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment",
-                "openebs.VolumeMoving", "openebs.VolumeName", "openebs.VolumeNotFound", "openebs.VolumePlacement", "openebs.VolumeRequestInvalid", "openebs.VolumeSpec", "openebs.VolumeUnavailable", "openebs.VolumeView",
+                "openebs.AccessRule", "openebs.AllocatedReply", "openebs.AppendReply", "openebs.AppendRequest", "openebs.BlocksReply", "openebs.ByteRange", "openebs.ChangedReply",
+                "openebs.CheckReply", "openebs.CredentialAlreadyExists", "openebs.CredentialNotFound", "openebs.CredentialSpec", "openebs.CredentialView", "openebs.DigestReply",
+                "openebs.DrainMove", "openebs.DrainPlan", "openebs.DrainView", "openebs.EventView", "openebs.IoBuffer", "openebs.IoReply", "openebs.LogReply",
+                "openebs.MediaErrorView", "openebs.NodeFacts", "openebs.NodeNotFound", "openebs.NodePlacement", "openebs.NodeView", "openebs.OpenReply", "openebs.OpenRequest",
+                "openebs.OrphanReplicaView", "openebs.OrphanVolumeView", "openebs.PlacementPolicy", "openebs.PlacementView", "openebs.PoolCandidateView", "openebs.PoolNotFound",
+                "openebs.PoolPlacement", "openebs.PoolView", "openebs.ProvisioningRange", "openebs.ReadReply", "openebs.RebuildReply", "openebs.RebuildRequest",
+                "openebs.RebuildView", "openebs.ReplicaInspection", "openebs.ReplicaView", "openebs.ScorePartView", "openebs.ScrubView", "openebs.SecretText",
+                "openebs.SessionView", "openebs.StillNeeded", "openebs.StoreScrubReply", "openebs.StoredReplica", "openebs.UnitChange", "openebs.UnitReply", "openebs.UnitState",
+                "openebs.VolumeAccessView", "openebs.VolumeAlreadyExists", "openebs.VolumeAttachment", "openebs.VolumeMoving", "openebs.VolumeName", "openebs.VolumeNotFound",
+                "openebs.VolumePlacement", "openebs.VolumeRequestInvalid", "openebs.VolumeSpec", "openebs.VolumeUnavailable", "openebs.VolumeView",
             ],
             known.Order(StringComparer.Ordinal));
     }

@@ -184,8 +184,9 @@ public class WatchTests
     [Fact]
     public void Options_OutOfRange_AreAllNamed()
     {
-        var options = new IscsiPortalOptions { PortalGroupTag = 0, MaxConnections = 0, MaxLoginConnections = 0, MaxSessions = 70000, MaxBufferedBytes = 1, LoginTimeout = TimeSpan.Zero };
-        Assert.Equal(6, options.Validate().Count());
+        var options = new IscsiPortalOptions { PortalGroupTag = 0, MaxConnections = 0, MaxLoginConnections = 0, MaxSessions = 70000, MaxBufferedBytes = 1, LoginTimeout = TimeSpan.Zero,
+            MaxConnectionsPerAddress = 0, ConnectionRatePerAddress = 0, ConnectionBurstPerAddress = 0, MaxSessionsPerTarget = 0, MaxDiscoverySessions = 0, ChapAlgorithms = [] };
+        Assert.Equal(12, options.Validate().Count());
         Assert.Empty(new IscsiPortalOptions().Validate());
     }
 

@@ -1,3 +1,4 @@
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.Host;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Login;
@@ -21,16 +22,23 @@ public class PureFuzzTests
         var mutator = new SessionMutator(random, [.. Corpus.Load().Where(session => session.Name.StartsWith("login", StringComparison.Ordinal))]);
         for (var i = 0; i < Iterations / 10; i++)
         {
-            var negotiator = new LoginNegotiator(1, 262144);
+            var demand = (LoginDemand)random.Next(5);
+            var negotiator = new LoginNegotiator(1, 262144, new LoginSecurity(ChapDigest.Supported, random.NextBytes));
             foreach (var pdu in mutator.Next(out _))
             {
                 if (pdu.Length < BasicHeader.Length) continue;
                 BasicHeader header = default;
                 pdu.AsSpan(0, BasicHeader.Length).CopyTo(header.Bytes);
                 var reply = negotiator.Answer(ref header, pdu.AsSpan(BasicHeader.Length));
+                if (reply.Question == LoginQuestion.Demand) reply = negotiator.Resume(demand);
+                if (reply.Question == LoginQuestion.Proof) reply = negotiator.Resume(ChapCredential.Judge(Credentials, negotiator.Proof!));
+                Assert.Equal(LoginQuestion.None, reply.Question);
                 Assert.True(Enum.IsDefined(reply.Status));
                 Assert.InRange(reply.Text.Length, 0, 8192);
                 Assert.False(reply.Transit && reply.Continue);
+
+                // Nobody guesses a response: whoever has to prove something does not get in.
+                Assert.False(reply.EntersFullFeaturePhase && demand != LoginDemand.Open);
                 if (reply.Status != LoginStatus.Success || reply.EntersFullFeaturePhase) break;
             }
 
@@ -102,6 +110,8 @@ public class PureFuzzTests
         }
     }
 
+    private static readonly ChapCredential[] Credentials = [new("test", "user", "twelve-bytes"u8.ToArray(), "target", "other-twelve"u8.ToArray())];
+
     private static byte[] RandomCdb(Random random)
     {
         var cdb = new byte[16];
@@ -132,6 +142,6 @@ public class PureFuzzTests
     {
         public ValueTask<IReadOnlyList<int>> ListPortsAsync(string targetName, CancellationToken cancellationToken) => new([1]);
 
-        public ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, CancellationToken cancellationToken) => new((ILogicalUnitStore?)null);
+        public ValueTask<ILogicalUnitStore?> FindUnitAsync(ReadOnlyMemory<byte> designator, LoginIdentity initiator, CancellationToken cancellationToken) => new((ILogicalUnitStore?)null);
     }
 }

@@ -11,7 +11,7 @@ internal sealed class SessionMutator(Random random, List<(string Name, List<byte
     private static readonly uint[] Interesting = [0, 1, 2, 3, 4, 7, 8, 127, 128, 255, 256, 511, 512, 4096, 65535, 65536, 1 << 20, int.MaxValue, 0x80000000, 0xfffffffe, 0xffffffff];
     private static readonly int[] Fields = [8, 12, 16, 20, 24, 28, 32, 36, 40, 44];
     private static readonly string[] Values = ["", "Yes", "No", "None", "CRC32C", "CHAP", "0", "1", "-1", "512", "16777215", "16777216", "99999999999", "0x", "0xffffffff",
-        "Reject", "Irrelevant", "NotUnderstood", "All", "Normal", "Discovery", "iqn.x", ",,,", "None,None", "ÄÖÜ", new string('9', 300)];
+        "Reject", "Irrelevant", "NotUnderstood", "All", "Normal", "Discovery", "iqn.x", ",,,", "CHAP,None", "5,7", "0b", "0bAAAA", "0x0", "0x" + new string('f', 4096), "None,None", "ÄÖÜ", new string('9', 300)];
 
     /// <summary>A spoiled session; the same random state gives the same one.</summary>
     public List<byte[]> Next(out string name)

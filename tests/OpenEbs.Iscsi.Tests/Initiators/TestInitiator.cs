@@ -38,9 +38,12 @@ internal sealed class TestInitiator : IAsyncDisposable
 
     public Socket Socket => _socket;
 
-    public static async Task<TestInitiator> ConnectAsync(IPEndPoint portal)
+    /// <param name="portal">Where to.</param>
+    /// <param name="from">Address that the connection comes from; any of 127.0.0.0/8 will do.</param>
+    public static async Task<TestInitiator> ConnectAsync(IPEndPoint portal, IPAddress? from = null)
     {
         var socket = new Socket(portal.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        if (from is not null) socket.Bind(new IPEndPoint(from, 0));
         await socket.ConnectAsync(portal);
         return new TestInitiator(socket);
     }
@@ -256,6 +259,18 @@ internal sealed class TestInitiator : IAsyncDisposable
         await Task.Delay(milliseconds);
         Assert.Equal(0, _socket.Available);
         await PingAsync();
+    }
+
+    /// <summary>The same for a discovery session, which takes text only.</summary>
+    public async Task ExpectSilenceOfDiscoveryAsync()
+    {
+        Assert.Equal(0, _socket.Available);
+        var request = new TestPdu(Opcode.TextRequest, immediate: true) { Data = Text("SendTargets=All") };
+        request.Header.InitiatorTaskTag = NewTag();
+        request.Header.TargetTransferTag = BasicHeader.ReservedTag;
+        Number(request, immediate: true);
+        await SendAsync(request);
+        await ExpectAsync(Opcode.TextResponse);
     }
 
     /// <summary>A NOP-Out and its answer.</summary>

@@ -1,3 +1,4 @@
+using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.Login;
 using OpenEbs.Iscsi.Pdus;
 using OpenEbs.Iscsi.Tests.Initiators;
@@ -9,7 +10,7 @@ public class LoginNegotiatorTests
 {
     private const string Names = "InitiatorName=iqn.2026-01.org.example:a TargetName=iqn.2026-01.org.example:t";
 
-    private readonly LoginNegotiator _negotiator = new(portalGroupTag: 7, maxRecvDataSegmentLengthBytes: 262144);
+    private readonly LoginNegotiator _negotiator = new(portalGroupTag: 7, maxRecvDataSegmentLengthBytes: 262144, NoSecurity(), LoginDemand.Open);
 
     [Fact]
     public void SecurityThenOperational_TransitsStageByStage()
@@ -131,7 +132,7 @@ public class LoginNegotiatorTests
         var text = TestInitiator.Text(Names + " HeaderDigest=CRC32C MaxOutstandingR2T=3");
         for (var split = 0; split <= text.Length; split++)
         {
-            var negotiator = new LoginNegotiator(1, 65536);
+            var negotiator = new LoginNegotiator(1, 65536, NoSecurity(), LoginDemand.Open);
             var part = Header(0x44);
             var continued = negotiator.Answer(ref part, text.AsSpan(0, split));
             Assert.Equal(LoginStatus.Success, continued.Status);
@@ -223,6 +224,18 @@ public class LoginNegotiatorTests
         Assert.True(reply.EntersFullFeaturePhase);
         Assert.Equal(firstBurst, _negotiator.Parameters.FirstBurstLength);
     }
+
+    [Theory]
+    [InlineData("SessionType=Discovery")]
+    [InlineData("InitiatorName=iqn.2026-01.org.example:b")]
+    [InlineData("TargetName=iqn.2026-01.org.example:u")]
+    public void IdentityAfterTheFirstRequest_IsInitiatorError(string key)
+    {
+        Ask(0x04, key.StartsWith("Target", StringComparison.Ordinal) ? "InitiatorName=iqn.2026-01.org.example:a SessionType=Discovery" : Names);
+        Assert.Equal(LoginStatus.InitiatorError, Ask(0x87, key).Status);
+    }
+
+    private static LoginSecurity NoSecurity() => new(ChapDigest.Supported, _ => Assert.Fail("Nobody is to be challenged."));
 
     private static BasicHeader Header(byte flags)
     {

@@ -6,8 +6,6 @@ namespace OpenEbs.Iscsi.Tests.Login;
 public class NegotiationKeyTests
 {
     [Theory]
-    [InlineData("AuthMethod", "None", "None")]
-    [InlineData("AuthMethod", "CHAP,None", "None")]
     [InlineData("AuthMethod", "CHAP", "Reject")]
     [InlineData("HeaderDigest", "CRC32C,None", "CRC32C")]
     [InlineData("HeaderDigest", "None,CRC32C", "None")]

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using OpenEbs.Iscsi.Access;
+using OpenEbs.Iscsi.Host;
 using OpenEbs.Iscsi.LogicalUnits;
 using OpenEbs.Iscsi.Tests.Initiators;
 
@@ -70,6 +72,21 @@ public class CopyAndAtomicTests
         (await initiator.ExecuteAsync(CopyCdb(new byte[8]), dataOut: new byte[8])).AssertSense(5, 0x1a00);
         (await initiator.ExecuteAsync([0x83, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])).AssertSense(5, 0x2400);
         Assert.DoesNotContain(portal.Store.Calls, call => call.StartsWith("write", StringComparison.Ordinal));
+    }
+
+    /// <summary>A volume that the initiator may not log in to is to its copies as one that there is not.</summary>
+    [Fact]
+    public async Task ExtendedCopy_FromAForbiddenVolume_FindsNone()
+    {
+        await using var portal = await TestPortal.StartAsync();
+        using var secret = new MemoryStore(1 << 20, 512, portal.Pool);
+        secret.Facts = secret.Facts with { Uid = Guid.Parse("11111111-2222-3333-4444-555555555555") };
+        portal.Catalog.Add("iqn.2016-09.com.openebs.orleans:secret", secret);
+        await using var initiator = await TestInitiator.LogInAsync(portal);
+        var list = CopyList(secret.Facts.Uid, 8, 100);
+        (await initiator.ExecuteAsync(CopyCdb(list), dataOut: list)).AssertGood();
+        portal.Catalog.Decide = login => new LoginDecision(login.TargetName.EndsWith("secret", StringComparison.Ordinal) ? LoginDemand.Forbidden : LoginDemand.Open);
+        (await initiator.ExecuteAsync(CopyCdb(list), dataOut: list)).AssertSense(0xa, 0x0d02);
     }
 
     [Fact]

@@ -105,7 +105,9 @@ internal static class ExtendedCopy
         public static async ValueTask<CopyEnd?> FindAsync(ScsiCommand command, Nexus nexus, byte[] designator)
         {
             if (designator.AsSpan().SequenceEqual(UnitDesignator.NaaOf(nexus.Store.Facts.Uid))) return new CopyEnd(nexus.Store, nexus.Id) { Version = command.StateVersion };
-            if (await nexus.Unit.Directory.FindUnitAsync(designator, command.Aborted) is not { } other) return null;
+
+            // A volume that the initiator could not log in to is not there for its copies either: what it may not read it may not have copied.
+            if (nexus.Identity is not { } initiator || await nexus.Unit.Directory.FindUnitAsync(designator, initiator, command.Aborted) is not { } other) return null;
             await other.RefreshAsync(IscsiLimits.ChangePatience, command.Aborted);
             var end = new CopyEnd(other, default);
             return end.MayGoOn(ReservationRule.Writes) ? end : null;

@@ -45,6 +45,9 @@ public sealed record CreateVolumeRequest
 
     /// <summary>With Locality Preferred: the node through whose gateway the volume will be used, for its first placement. Default: not known.</summary>
     public string GatewayNode { get; init; } = "";
+
+    /// <summary>Who may log in. Default: no rule, and the cluster's default holds. For a volume that exists it has to be the rule that it has.</summary>
+    public AccessRequest? Access { get; init; }
 }
 
 /// <summary>Changes a volume: what is absent stays as it is.</summary>

@@ -94,22 +94,9 @@ public sealed record VolumeResource
     /// <summary>The volume's replicas.</summary>
     public required IReadOnlyList<ReplicaResource> Replicas { get; init; }
 
+    /// <summary>Who may log in; absent in lists.</summary>
+    public AccessResource? Access { get; init; }
+
     /// <summary>iSCSI sessions on the volume.</summary>
     public required IReadOnlyList<SessionResource> Sessions { get; init; }
-}
-
-/// <summary>An iSCSI session on a volume.</summary>
-public sealed record SessionResource
-{
-    /// <summary>The initiator's iSCSI name.</summary>
-    public required string Initiator { get; init; }
-
-    /// <summary>The initiator's address, host:port.</summary>
-    public required string Address { get; init; }
-
-    /// <summary>Node whose gateway holds the session.</summary>
-    public required string Node { get; init; }
-
-    /// <summary>When the initiator logged in.</summary>
-    public required DateTimeOffset Since { get; init; }
 }
