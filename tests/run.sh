@@ -18,7 +18,7 @@ PACKAGES=(
   qemu-system-x86 cpio e2fsprogs                 # the VM with the Linux kernel initiator
 )
 # Scripts of tests/peers with their time limits in seconds, in the order in which they run.
-PEERS=(lifecycle:300 openebsctl:240 rest:180 volume-tool:120 otlp:180 qemu:240 libiscsi:120 access:240 conformance:420 vm-filesystems:420 vm-chap:300 vm-failover:480 nodes-soak:360 replacement:240 rebuild:480 slow:240 freeze:240 drain:240 rolling:240 orphans:240 full-pool:300 damage:240 scrub:180)
+PEERS=(lifecycle:300 openebsctl:240 rest:180 volume-tool:120 otlp:180 qemu:240 libiscsi:120 access:240 conformance:420 vm-filesystems:420 vm-failover:480 nodes-soak:360 replacement:240 rebuild:480 slow:240 freeze:240 drain:240 rolling:240 orphans:240 full-pool:300 damage:240 scrub:180)
 PROJECT_LIMIT=900
 
 FAST='' BUILD=1 ONLY=()
@@ -123,7 +123,7 @@ done
 [ -z "$FAST" ] || exit 0
 if [ "$(id -u)" = 0 ]; then
   stage 'Debian packages'; if install_packages; then PASSED=$((PASSED + 1)); else failed 'installing Debian packages'; tail_of "$LOGS/apt.log"; fi; staged
-  if wanted vm-filesystems || wanted vm-failover || wanted vm-chap; then
+  if wanted vm-filesystems || wanted vm-failover; then
     stage 'image of the VM'; in_part 600 "$LOGS/vm-image.log" bash tests/peers/vm/initiator.sh build && PASSED=$((PASSED + 1)) || { failed 'building the image of the VM'; tail_of "$LOGS/vm-image.log"; }; staged
   fi
 fi

@@ -19,6 +19,9 @@ public sealed class MemoryCatalog : ITargetCatalog
 
     public void Add(string name, ILogicalUnitStore store) => _stores.Add(name, store);
 
+    /// <summary>Makes judging impossible, for tests.</summary>
+    public bool CannotJudge { get; set; }
+
     /// <summary>What may be used to log in, if anything is demanded.</summary>
     public List<ChapCredential> Credentials { get; } = [];
 
@@ -30,7 +33,8 @@ public sealed class MemoryCatalog : ITargetCatalog
 
     public ValueTask<LoginDecision> DecideAsync(LoginIdentity login, CancellationToken cancellationToken) => new(Decide(login));
 
-    public ValueTask<ChapVerdict> JudgeAsync(LoginIdentity login, ChapProof proof, CancellationToken cancellationToken) => new(ChapCredential.Judge(Credentials, proof));
+    public ValueTask<ChapVerdict> JudgeAsync(LoginIdentity login, ChapProof proof, CancellationToken cancellationToken) =>
+        new(CannotJudge ? ChapVerdict.Undecided("the test says so") : ChapCredential.Judge(Credentials, proof));
 
     public ValueTask<LoginDecision> AdmitAsync(string targetName, SessionFacts session, CancellationToken cancellationToken) => new(Admit(targetName, session));
 

@@ -128,7 +128,7 @@ for i in range(3000):
     except OSError: closed += 1
     held.append(s)
 print(f"{len(held)} connections, {closed} closed while they began", flush=True)
-time.sleep(8)
+time.sleep(4)
 PY
 flood=$!
 perf() { timeout 30 qemu-io -f raw -t none -c 'write -P 0x11 0 1M' -c 'read -P 0x11 0 1M' "iscsi://$PORTAL/$IQN/0" >/dev/null; }
@@ -143,7 +143,7 @@ note "$(cat "$LOGS/flood.txt"); meanwhile $served logins of another initiator, t
 [ $((after - before)) -le 150 ]; equal memory-stays-bounded 0 $?
 
 # ---- nothing shows a secret --------------------------------------------------------------------------------------------
-{ for f in table json yaml; do ctl volume describe test -o $f; ctl volume access test -o $f; ctl credential list -o $f; ctl events -o $f; ctl session list -o $f; done
+{ ctl credential list -o yaml; ctl volume describe test -o yaml; ctl events
   for p in volumes volumes/test volumes/test/access credentials events sessions nodes pools replicas; do curl -fsS "$API/$p"; done; curl -fsS "$HTTP/metrics"; curl -fsS "$HTTP/openapi/v1.json"
   cat "$LOGS"/server-*.log; } >"$WORK/everything" 2>&1
 equal no-secret-anywhere 0 "$(grep -cE 'secret-of-alice|secret-of-target|secret-after' "$WORK/everything")"

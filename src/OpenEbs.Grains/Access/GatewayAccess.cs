@@ -40,6 +40,8 @@ public sealed partial class GatewayAccess : IAsyncDisposable
     private readonly OpenEbsSiloOptions _options;
     private readonly ILogger<GatewayAccess> _logger;
     private readonly ITimer _reviews;
+    private readonly LastKnown<AccessRule> _rules;
+    private readonly LastKnown<StoredCredential> _credentials;
 
     internal GatewayAccess(AccessRecords records, GatewaySessions sessions, IGrainFactory grains, OpenEbsSiloOptions options, TimeProvider time, ILogger<GatewayAccess> logger)
     {
@@ -48,25 +50,27 @@ public sealed partial class GatewayAccess : IAsyncDisposable
         _grains = grains;
         _options = options;
         _logger = logger;
+        _rules = new LastKnown<AccessRule>(time);
+        _credentials = new LastKnown<StoredCredential>(time);
         _reviews = time.CreateTimer(_ => ReviewAsync(null).Ignore(), null, options.AccessReviewInterval, options.AccessReviewInterval);
     }
 
     /// <summary>What holds for volumes without a rule.</summary>
     public DefaultAccess Default => _options.DefaultAccess;
 
-    /// <summary>A volume's rule; null when it has none of its own.</summary>
-    public ValueTask<AccessRule?> FindRuleAsync(string volume) => _records.FindRuleAsync(volume);
+    /// <summary>A volume's rule; null when it has none of its own. While the metadata store is away, what it said last, for a while: initiators whose connection breaks then can come back.</summary>
+    public async ValueTask<AccessRule?> FindRuleAsync(string volume) => await _rules.GetAsync(volume, _records.FindRuleAsync);
 
     /// <summary>All rules, by volume.</summary>
     public ValueTask<IReadOnlyDictionary<string, AccessRule>> ListRulesAsync() => _records.ListRulesAsync();
 
-    /// <summary>Those of the credentials that there are.</summary>
+    /// <summary>Those of the credentials that there are; while the metadata store is away, as with rules.</summary>
     public async ValueTask<IReadOnlyList<LoginCredential>> FindCredentialsAsync(IEnumerable<string> names)
     {
         var found = new List<LoginCredential>();
         foreach (var name in names)
         {
-            if (await _records.FindCredentialAsync(name) is { } stored) found.Add(new LoginCredential(name, stored));
+            if (await _credentials.GetAsync(name, _records.FindCredentialAsync) is { } stored) found.Add(new LoginCredential(name, stored));
         }
 
         return found;

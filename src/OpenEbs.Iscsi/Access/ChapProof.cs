@@ -36,6 +36,12 @@ public sealed record ChapVerdict(bool IsAuthentic, string Credential, string Rea
     /// <summary>CHAP_R of the target, when the initiator asked for proof; empty when it did not.</summary>
     public ReadOnlyMemory<byte> TargetResponse { get; init; }
 
+    /// <summary>It could not be judged now: the initiator is to try again (status 0301), not to give up.</summary>
+    public bool IsUndecided { get; init; }
+
+    /// <param name="reason">See <see cref="Reason"/>.</param>
+    public static ChapVerdict Undecided(string reason) => new(false, "", reason) { IsUndecided = true };
+
     /// <param name="reason">See <see cref="Reason"/>.</param>
     public static ChapVerdict Refused(string reason) => new(false, "", reason);
 }

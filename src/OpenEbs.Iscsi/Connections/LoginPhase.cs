@@ -97,13 +97,15 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
         return null;
     }
 
-    private async Task FailAsync(LoginStatus status)
+    private Task FailAsync(LoginStatus status)
     {
         portal.Metrics.OnLogin(status);
+        if (!portal.RefusalLog.TryTake(out var omitted)) return connection.CloseAfterOutputAsync(DropReason.LoginFailed);
+        if (omitted > 0) LogOmitted(portal.Logger, omitted);
         var reason = _negotiator.Reason.Length > 0 ? _negotiator.Reason : _reason;
         if (reason.Length == 0) LogRefused(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, status);
         else LogRefusedFor(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, Target, status, reason);
-        await connection.CloseAfterOutputAsync(DropReason.LoginFailed);
+        return connection.CloseAfterOutputAsync(DropReason.LoginFailed);
     }
 
     private void Send(in LoginReply reply)
@@ -183,7 +185,7 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
 
     private async ValueTask<LoginStatus> ReinstateAsync(SessionKey key, ushort tsih, ushort cid)
     {
-        var (status, session) = await portal.Sessions.ReinstateAsync(key, tsih, cid, connection, connection.Closing);
+        var (status, session) = await portal.Sessions.ReinstateAsync(key, tsih, cid, _credential, connection, connection.Closing);
         if (status == LoginStatus.Success) Adopt(session!);
         else if (session is not null) await SessionEnding.EndAsync(session, portal);
         return status;
@@ -202,6 +204,9 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
 
     [LoggerMessage(3022, LogLevel.Warning, "Connection {Number} from {Remote}: the login of {Initiator} was refused with {Status}.")]
     private static partial void LogRefused(ILogger logger, long number, IPEndPoint remote, string initiator, LoginStatus status);
+
+    [LoggerMessage(3025, LogLevel.Warning, "{Count} refused logins were not logged: they came too fast. The metric openebs.iscsi.logins counts all.")]
+    private static partial void LogOmitted(ILogger logger, long count);
 
     [LoggerMessage(3024, LogLevel.Warning, "Connection {Number} from {Remote}: the login of {Initiator} to {Target} was refused with {Status}: {Reason}.")]
     private static partial void LogRefusedFor(ILogger logger, long number, IPEndPoint remote, string initiator, string target, LoginStatus status, string reason);

@@ -71,6 +71,7 @@ internal sealed class LoginSecurity(IReadOnlyList<ChapAlgorithm> algorithms, Act
     {
         var wantsProof = Proof?.CounterChallenge is not null;
         Proof = null;
+        if (verdict.IsUndecided) return Fail(LoginStatus.ServiceUnavailable, verdict.Reason);
 
         // An unknown user, a wrong secret and the rest look the same from outside.
         if (!verdict.IsAuthentic || (wantsProof && verdict.TargetResponse.IsEmpty)) return Fail(LoginStatus.AuthenticationFailure, verdict.Reason);

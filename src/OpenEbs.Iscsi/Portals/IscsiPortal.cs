@@ -56,6 +56,7 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
             Sessions = new SessionRegistry(options, timeProvider),
             Budget = new DataBudget(options.MaxBufferedBytes),
             Units = new LogicalUnitTable(options.PortalGroupTag, this),
+            RefusalLog = new LogBudget(timeProvider),
         };
     }
 

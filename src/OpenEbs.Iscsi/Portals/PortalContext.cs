@@ -26,4 +26,7 @@ internal sealed class PortalContext
     public required DataBudget Budget { get; init; }
 
     public required LogicalUnitTable Units { get; init; }
+
+    /// <summary>Which refused logins are logged: anybody can make them.</summary>
+    public required LogBudget RefusalLog { get; init; }
 }

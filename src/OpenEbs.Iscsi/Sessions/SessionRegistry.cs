@@ -88,7 +88,7 @@ internal sealed class SessionRegistry(IscsiPortalOptions options, TimeProvider t
     /// <summary>A login with a TSIH: reinstates the connection of that session (RFC 7143 §6.3.4). A session returned without Success has lost its old
     /// connection and got no new one: the caller ends it.</summary>
     public async ValueTask<(LoginStatus Status, Session? Session)> ReinstateAsync(
-        SessionKey key, ushort tsih, ushort cid, Connection connection, CancellationToken cancellationToken)
+        SessionKey key, ushort tsih, ushort cid, string credential, Connection connection, CancellationToken cancellationToken)
     {
         Session? session;
         Connection? old;
@@ -99,6 +99,9 @@ internal sealed class SessionRegistry(IscsiPortalOptions options, TimeProvider t
             // A second connection beside the first: MaxConnections is 1.
             if (session.Cid != cid) return (LoginStatus.TooManyConnections, null);
             if (session.IsReinstatingConnection || session.Nexus is null) return (LoginStatus.ServiceUnavailable, null);
+
+            // What the session may do rests on what was proved when it began.
+            if (session.Facts is { } facts && facts.Credential != credential) return (LoginStatus.AuthorizationFailure, null);
             session.IsReinstatingConnection = true;
             old = session.Connection;
         }

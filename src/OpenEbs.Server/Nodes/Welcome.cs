@@ -44,6 +44,7 @@ internal static class Welcome
     {
         text.Append(CultureInfo.InvariantCulture, $"  volume {bold}{volume.Name}{plain}{dim} · {ByteSize.Format(volume.SizeBytes)} · ");
         text.Append(CultureInfo.InvariantCulture, $"{volume.ReplicaCount} replica{(volume.ReplicaCount == 1 ? "" : "s")} · {volume.State}{plain}\n\n");
+        if (volume.Access is { AdmitsNobody: true }) AppendLine(text, "admit", $"openebsctl volume access {volume.Name} --initiators NAME{dim}   (nobody may log in before){plain}");
         AppendLine(text, "mount", $"iscsiadm -m discovery -t sendtargets -p {portal}");
         AppendLine(text, "", $"iscsiadm -m node -T {volume.TargetName} -p {portal} --login");
         AppendLine(text, "look", $"qemu-img info iscsi://{portal}/{volume.TargetName}/0");

@@ -38,14 +38,37 @@ internal sealed partial class VolumeDoor(GatewayAccess access, NodeOptions optio
     /// <param name="proof">What was answered.</param>
     public async ValueTask<ChapVerdict> JudgeAsync(string? volume, ChapProof proof)
     {
-        var names = volume is null ? DiscoveryCredentials : (await access.FindRuleAsync(volume))?.Credentials ?? [];
-        var credentials = await access.FindCredentialsAsync(names);
+        IReadOnlyList<LoginCredential> credentials;
+        try
+        {
+            var names = volume is null ? DiscoveryCredentials : (await access.FindRuleAsync(volume))?.Credentials ?? [];
+            credentials = await access.FindCredentialsAsync(names);
+        }
+        catch (Exception failure) when (failure is not OperationCanceledException)
+        {
+            LogUnknown(volume ?? "discovery", failure.Message);
+            return ChapVerdict.Undecided("the credentials cannot be read now");
+        }
+
         if (credentials.Count == 0) LogNoCredential(volume ?? "discovery");
         return ChapCredential.Judge([.. credentials.Select(ToChap)], proof);
     }
 
     /// <summary>The rule as it is now, for what was proved; and whether the volume is free, if one initiator may use it at a time.</summary>
     public async ValueTask<LoginDecision> AdmitAsync(string volume, SessionFacts session)
+    {
+        try
+        {
+            return await AdmitOnceAsync(volume, session);
+        }
+        catch (Exception failure) when (failure is not OperationCanceledException)
+        {
+            LogUnknown(volume, failure.Message);
+            return new LoginDecision(LoginDemand.Busy, $"it cannot be seen now whether volume {volume} may be used");
+        }
+    }
+
+    private async ValueTask<LoginDecision> AdmitOnceAsync(string volume, SessionFacts session)
     {
         var rule = await access.FindRuleAsync(volume);
         if (!IsAllowed(rule, session.InitiatorName, session.Credential)) return new LoginDecision(LoginDemand.Forbidden, $"the access rule of volume {volume} was changed meanwhile");
@@ -74,7 +97,7 @@ internal sealed partial class VolumeDoor(GatewayAccess access, NodeOptions optio
 
     private bool IsAllowed(AccessRule? rule, string initiatorName, string credential) => rule?.Admits(initiatorName, credential) ?? access.Default == DefaultAccess.All;
 
-    [LoggerMessage(5210, LogLevel.Warning, "The access rule of volume {Volume} cannot be read: {Reason}")]
+    [LoggerMessage(5210, LogLevel.Warning, "Access to {Volume} cannot be decided now, initiators are told to try again: {Reason}")]
     private partial void LogUnknown(string volume, string reason);
 
     [LoggerMessage(5211, LogLevel.Warning, "There is none of the credentials that {Volume} demands: nobody can log in there.")]

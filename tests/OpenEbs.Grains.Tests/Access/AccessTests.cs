@@ -144,6 +144,30 @@ public sealed class AccessTests(ThreeNodes cluster) : IClassFixture<ThreeNodes>,
     }
 
     [Fact]
+    public async Task MetadataStoreAway_WhatWasReadLastStandsIn_AndNothingElse()
+    {
+        await _client.CreateVolumeAsync("away", Spec);
+        await _client.PutCredentialAsync("aways", new CredentialSpec { Secret = new SecretText(Secret) });
+        await _client.SetAccessAsync("away", new AccessRule { Credentials = ["aways"] });
+        var gateway = Gateway(_nodes.Node(0));
+        await gateway.FindCredentialsAsync((await gateway.FindRuleAsync("away"))!.Credentials);
+        await _client.SetAccessAsync("away", new AccessRule { Initiators = [Alice], Credentials = ["aways"] });
+        Assert.Equal([Alice], (await gateway.FindRuleAsync("away"))!.Initiators);
+        _nodes.Metadata.IsDown = true;
+        try
+        {
+            Assert.Equal([Alice], (await gateway.FindRuleAsync("away"))!.Initiators);
+            Assert.Equal(Secret, Assert.Single(await gateway.FindCredentialsAsync(["aways"])).Secret);
+            await Assert.ThrowsAnyAsync<Exception>(async () => await gateway.FindRuleAsync("never-asked-for"));
+            await Assert.ThrowsAnyAsync<Exception>(async () => await gateway.FindCredentialsAsync(["never-asked-for"]));
+        }
+        finally
+        {
+            _nodes.Metadata.IsDown = false;
+        }
+    }
+
+    [Fact]
     public async Task ExclusiveVolume_IsGivenToAnotherInitiator_OnlyWhenNobodyUsesIt()
     {
         await _client.CreateVolumeAsync("single", Spec);

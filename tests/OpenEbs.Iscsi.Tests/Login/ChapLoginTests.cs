@@ -203,6 +203,61 @@ public class ChapLoginTests
     }
 
     [Fact]
+    public async Task ProofThatCannotBeJudgedNow_IsServiceUnavailable()
+    {
+        await using var portal = await StartAsync();
+        portal.Catalog.CannotJudge = true;
+        await using var initiator = await TestInitiator.ConnectAsync(portal.EndPoint);
+        var challenge = await ChallengeAsync(initiator, portal, "5");
+        Assert.Equal((ushort)LoginStatus.ServiceUnavailable, (await initiator.LoginRequestAsync(0x81, $"CHAP_N={User} CHAP_R={Response(challenge, Secret)}")).Header.Get16(36));
+        await initiator.ExpectCloseAsync();
+    }
+
+    /// <summary>A session belongs to the credential that began it: another one, good for the same target, cannot take its connection over.</summary>
+    [Fact]
+    public async Task Reinstatement_WithAnotherCredential_IsRefused_AndTheSessionGoesOn()
+    {
+        await using var portal = await StartAsync();
+        await using var first = await TestInitiator.ConnectAsync(portal.EndPoint);
+        var challenge = await ChallengeAsync(first, portal, "5");
+        await first.LoginRequestAsync(0x81, $"CHAP_N={User} CHAP_R={Response(challenge, Secret)}");
+        await EnterAsync(first);
+        await using var thief = await TestInitiator.ConnectAsync(portal.EndPoint);
+        thief.Tsih = first.Tsih;
+        challenge = await ChallengeAsync(thief, portal, "5");
+        Assert.Equal(0, (await thief.LoginRequestAsync(0x81, $"CHAP_N=oneway CHAP_R={Response(challenge, "secret-of-oneway")}")).Header.Get16(36));
+        Assert.Equal((ushort)LoginStatus.AuthorizationFailure, (await thief.LoginRequestAsync(0x87, "")).Header.Get16(36));
+        await first.PingAsync();
+        await using var again = await TestInitiator.ConnectAsync(portal.EndPoint);
+        again.Tsih = first.Tsih;
+        challenge = await ChallengeAsync(again, portal, "5");
+        await again.LoginRequestAsync(0x81, $"CHAP_N={User} CHAP_R={Response(challenge, Secret)}");
+        await EnterAsync(again);
+        await first.ExpectCloseAsync();
+    }
+
+    [Fact]
+    public async Task RefusalsOfStrangers_DoNotFillTheLog()
+    {
+        var log = new LinesLogger();
+        await using (var portal = await StartAsync(log))
+        {
+            for (var i = 0; i < 300; i++)
+            {
+                await using var initiator = await TestInitiator.ConnectAsync(portal.EndPoint);
+                Assert.Equal((ushort)LoginStatus.AuthenticationFailure, (await initiator.LoginRequestAsync(0x87, Names(portal))).Header.Get16(36));
+            }
+
+            await Task.Delay(200);
+            await using var last = await TestInitiator.ConnectAsync(portal.EndPoint);
+            await last.LoginRequestAsync(0x87, Names(portal));
+        }
+
+        Assert.InRange(log.Lines.Count(line => line.Contains("was refused", StringComparison.Ordinal)), 100, 250);
+        Assert.Contains(log.Lines, line => line.Contains("refused logins were not logged", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task WhoeverIsNotAdmittedInTheEnd_LeavesNothingBehind()
     {
         await using var portal = await TestPortal.StartAsync();

@@ -13,7 +13,7 @@ refused() { ! once; }
 check none-is-refused refused
 for algorithm in MD5 SHA1 SHA256 SHA3-256; do
   if ! setting "$PORTAL" node.session.auth.chap_algs "$algorithm"; then echo "SKIP $PART.$algorithm this open-iscsi does not know it"; continue; fi
-  configure alice secret-of-alice; check "one-way-$algorithm" once && check "out-$algorithm" logout "$PORTAL"
+  [ $algorithm != SHA256 ] || { configure alice secret-of-alice; check one-way once && check out-one-way logout "$PORTAL"; }
   configure alice secret-of-alice openebs proof-of-target; check "mutual-$algorithm" once && check "out-mutual-$algorithm" logout "$PORTAL"
 done
 setting "$PORTAL" node.session.auth.chap_algs SHA256,MD5
