@@ -4,8 +4,8 @@ using Microsoft.Data.Sqlite;
 namespace OpenEbs.Server.Metadata;
 
 /// <summary>Connections to the metadata store's SQLite file, set up so that a committed compare-and-swap survives power loss.</summary>
-/// <remarks>The provider's asynchronous methods block. Opening on the thread pool moves the whole query there, since Orleans awaits the open
-/// without the caller's context: no grain waits for a disk.</remarks>
+/// <remarks>The provider's asynchronous methods block. Opening on a thread of <see cref="MetadataThreads"/> moves the whole query there, since Orleans awaits the open
+/// without the caller's context: neither a grain nor the thread pool waits for a disk or a lock.</remarks>
 internal sealed class SqliteDataSource(string path) : DbDataSource
 {
     /// <summary>Orleans' name for the provider; it loads Microsoft.Data.Sqlite for it.</summary>
@@ -46,6 +46,5 @@ internal sealed class SqliteDataSource(string path) : DbDataSource
         }
     }
 
-    protected override async ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default) =>
-        await Task.Run(OpenDbConnection, cancellationToken);
+    protected override ValueTask<DbConnection> OpenDbConnectionAsync(CancellationToken cancellationToken = default) => MetadataThreads.Shared.RunAsync(OpenDbConnection, cancellationToken);
 }

@@ -28,7 +28,7 @@ internal static class FileFailures
             LinuxError.InputOutput or LinuxError.NoSuchDevice =>
                 new IOException(what + "The disk failed: see the kernel log (dmesg), and replace it if that repeats. Volumes with further replicas lose nothing."),
             LinuxError.TooManyFilesInProcess =>
-                new IOException(what + "Every segment of an open replica holds one file open: raise the limit of this process (LimitNOFILE= of the service, ulimit -Hn)."),
+                new IOException(what + "Each replica holds two files open and more while it is used: raise the limit of this process (LimitNOFILE= of the service, ulimit -Hn), or have fewer volumes on this node."),
             LinuxError.TooManyFilesInSystem => new IOException(what + "Raise the limit of this host (sysctl fs.file-max)."),
             LinuxError.NoLocks or LinuxError.NotSupported or LinuxError.NotImplemented =>
                 new IOException(what + "The file system cannot do that; keep pools on a local one (ext4, XFS)."),

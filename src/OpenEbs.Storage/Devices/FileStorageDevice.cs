@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using OpenEbs.Storage.Store;
@@ -6,7 +7,7 @@ using OpenEbs.Storage.Store;
 namespace OpenEbs.Storage.Devices;
 
 /// <summary>A directory of a Linux file system as the device of one replica. Holds the directory's lock, and stays in the same directory whatever is
-/// renamed or mounted over its path. Every open file holds one file handle of the process.</summary>
+/// renamed or mounted over its path. Its files are open within the bound of <see cref="OpenFiles"/>.</summary>
 public sealed class FileStorageDevice : IStorageDevice, IDisposable
 {
     /// <summary>Its lock says which process uses the directory. Not a file of the replica: <see cref="List"/> leaves it out.</summary>
@@ -28,6 +29,9 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
     public string Path { get; }
 
     public long FreeBytes => _space.FreeBytes;
+
+    /// <summary>Bounds how many of its files, and of all others', are open.</summary>
+    internal OpenFiles Files { get; set; } = OpenFiles.Shared;
 
     /// <summary>Differs from what it was exactly if the host was started anew since.</summary>
     public static string ReadBootId() => File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim();
@@ -86,9 +90,9 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
     public IStorageFile Open(string name)
     {
         var path = PathOf(name);
-        var handle = OpenHandle(LinuxFiles.OpenAt(_directory, name, LinuxFiles.ReadWrite | LinuxFiles.CloseOnExec, 0), "open", path);
+        var handle = OpenAgain(name, path);
         var error = (LinuxError)LinuxFiles.Measure(handle, out var lengthBytes, out var allocatedBytes);
-        if (error == LinuxError.None) return new FileStorageFile(_space, handle, name, path, lengthBytes, allocatedBytes);
+        if (error == LinuxError.None) return Wrap(handle, name, path, lengthBytes, allocatedBytes);
         handle.Dispose();
         throw FileFailures.Describe(error, "open", path);
     }
@@ -102,10 +106,10 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
         try
         {
             const int flags = LinuxFiles.ReadWrite | LinuxFiles.CreateNew | LinuxFiles.CloseOnExec;
-            handle = OpenHandle(LinuxFiles.OpenAt(_directory, name, flags, PrivateFile), "create", path);
+            handle = OpenHandle(OpenAt(name, flags), "create", path);
             Allocate(_space, handle, path, lengthBytes);
             _space.Grew?.Invoke();
-            return new FileStorageFile(_space, handle, name, path, lengthBytes, lengthBytes);
+            return Wrap(handle, name, path, lengthBytes, lengthBytes);
         }
         catch
         {
@@ -126,14 +130,14 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
         var path = PathOf(name);
         const int flags = LinuxFiles.ReadWrite | LinuxFiles.CreateNew | LinuxFiles.CloseOnExec;
         SafeFileHandle handle;
-        while ((handle = new SafeFileHandle(LinuxFiles.OpenAt(_directory, name, flags, PrivateFile), ownsHandle: true)).IsInvalid)
+        while ((handle = new SafeFileHandle(OpenAt(name, flags), ownsHandle: true)).IsInvalid)
         {
             // The directory itself may have to grow.
             var error = FileFailures.Last;
             if (error != LinuxError.NoSpace || !_space.TryReleaseReserve(4096)) throw FileFailures.Describe(error, "create", path);
         }
 
-        if (LinuxFiles.SetLength(handle, lengthBytes) == 0) return new FileStorageFile(_space, handle, name, path, lengthBytes, 0);
+        if (LinuxFiles.SetLength(handle, lengthBytes) == 0) return Wrap(handle, name, path, lengthBytes, 0);
         var failure = FileFailures.Describe(FileFailures.Last, $"set the length of {lengthBytes} bytes of", path);
         _ = LinuxFiles.UnlinkAt(_directory, name, 0);
         handle.Dispose();
@@ -143,7 +147,7 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
     public void Delete(string name)
     {
         var path = PathOf(name);
-        using var handle = OpenHandle(LinuxFiles.OpenAt(_directory, name, LinuxFiles.ReadOnly | LinuxFiles.CloseOnExec, 0), "delete", path);
+        using var handle = OpenHandle(OpenAt(name, LinuxFiles.ReadOnly | LinuxFiles.CloseOnExec), "delete", path);
         var measured = LinuxFiles.Measure(handle, out _, out var allocatedBytes) == 0;
         if (LinuxFiles.UnlinkAt(_directory, name, 0) != 0) throw FileFailures.Describe(FileFailures.Last, "delete", path);
         if (measured) _space.Add(-allocatedBytes);
@@ -249,6 +253,25 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
     private static SafeFileHandle OpenHandle(int descriptor, string action, string path) =>
         descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw FileFailures.Describe(FileFailures.Last, action, path);
 
+    /// <summary>A descriptor, or -1. Where the system allows no more of them, some that nobody uses are given back first.</summary>
+    private int OpenAt(string name, int flags)
+    {
+        while (true)
+        {
+            var descriptor = LinuxFiles.OpenAt(_directory, name, flags, PrivateFile);
+            if (descriptor >= 0 || FileFailures.Last is not (LinuxError.TooManyFilesInProcess or LinuxError.TooManyFilesInSystem)) return descriptor;
+            var error = (int)FileFailures.Last;
+            if (Files.TryMakeRoom()) continue;
+            Marshal.SetLastPInvokeError(error);
+            return descriptor;
+        }
+    }
+
+    private SafeFileHandle OpenAgain(string name, string path) => OpenHandle(OpenAt(name, LinuxFiles.ReadWrite | LinuxFiles.CloseOnExec), "open", path);
+
+    private FileStorageFile Wrap(SafeFileHandle handle, string name, string path, long lengthBytes, long allocatedBytes) =>
+        new(_space, new FileHandle(Files, handle, () => OpenAgain(name, path)), name, path, lengthBytes, allocatedBytes);
+
     private Exception? SyncNow()
     {
         while (LinuxFiles.Sync(_directory) != 0)
@@ -262,7 +285,7 @@ public sealed class FileStorageDevice : IStorageDevice, IDisposable
 
     private long AllocatedBytesOf(string name)
     {
-        using var handle = OpenHandle(LinuxFiles.OpenAt(_directory, name, LinuxFiles.ReadOnly | LinuxFiles.CloseOnExec, 0), "open", PathOf(name));
+        using var handle = OpenHandle(OpenAt(name, LinuxFiles.ReadOnly | LinuxFiles.CloseOnExec), "open", PathOf(name));
         return LinuxFiles.Measure(handle, out _, out var allocatedBytes) == 0 ? allocatedBytes : 0;
     }
 

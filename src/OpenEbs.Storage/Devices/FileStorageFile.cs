@@ -9,25 +9,22 @@ internal sealed unsafe class FileStorageFile : IStorageFile
 {
     private static bool s_cannotReadWithoutWaiting;
     private readonly PoolSpace _space;
-    private readonly SafeFileHandle _handle;
+    private readonly FileHandle _file;
     private readonly string _path;
     private readonly FlushTurns _flushes;
     private long _allocatedBytes;
     private bool _hasHoles;
 
-    public FileStorageFile(PoolSpace space, SafeFileHandle handle, string name, string path, long lengthBytes, long allocatedBytes)
+    public FileStorageFile(PoolSpace space, FileHandle file, string name, string path, long lengthBytes, long allocatedBytes)
     {
         _space = space;
-        _handle = handle;
+        _file = file;
         _path = path;
-        _flushes = new FlushTurns(handle, path);
+        _flushes = new FlushTurns(file, path);
         _allocatedBytes = allocatedBytes;
         _hasHoles = allocatedBytes < lengthBytes;
         Name = name;
         LengthBytes = lengthBytes;
-
-        // Blocks are read at random: readahead would read much for little, and pages that it brings in as large folios are dear to overwrite (ext4).
-        _ = LinuxFiles.Advise(handle, 0, 0, LinuxFiles.AdviseRandom);
     }
 
     public string Name { get; }
@@ -39,17 +36,18 @@ internal sealed unsafe class FileStorageFile : IStorageFile
     public void Write(long offsetBytes, ReadOnlySpan<byte> source)
     {
         Check(offsetBytes, source.Length);
+        using var use = _file.BeginWrite();
         fixed (byte* start = source)
         {
             for (var done = 0; done < source.Length;)
             {
-                var count = LinuxFiles.Write(_handle, start + done, (nuint)(source.Length - done), offsetBytes + done);
+                var count = LinuxFiles.Write(use.Handle, start + done, (nuint)(source.Length - done), offsetBytes + done);
                 if (count > 0) done += (int)count;
                 else ThrowUnlessInterrupted("write", source.Length, offsetBytes);
             }
         }
 
-        CountHolesFilled();
+        CountHolesFilled(use.Handle);
     }
 
     public void Write(long offsetBytes, IReadOnlyList<ReadOnlyMemory<byte>> sources)
@@ -57,12 +55,13 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         long total = 0;
         for (var i = 0; i < sources.Count; i++) total += sources[i].Length;
         Check(offsetBytes, total);
+        using var use = _file.BeginWrite();
         for (var first = 0; first < sources.Count; first += LinuxFiles.MaxVectors)
         {
-            offsetBytes += WriteGathered(offsetBytes, sources, first, Math.Min(LinuxFiles.MaxVectors, sources.Count - first));
+            offsetBytes += WriteGathered(use.Handle, offsetBytes, sources, first, Math.Min(LinuxFiles.MaxVectors, sources.Count - first));
         }
 
-        CountHolesFilled();
+        CountHolesFilled(use.Handle);
     }
 
     public ValueTask ReadMediaAsync(long offsetBytes, Memory<byte> destination)
@@ -87,7 +86,7 @@ internal sealed unsafe class FileStorageFile : IStorageFile
 
     public ValueTask FlushAsync()
     {
-        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+        ObjectDisposedException.ThrowIf(_file.IsDisposed, this);
         return _flushes.FlushAsync();
     }
 
@@ -102,7 +101,8 @@ internal sealed unsafe class FileStorageFile : IStorageFile
     {
         Check(offsetBytes, lengthBytes);
         if (lengthBytes == 0) return;
-        while (LinuxFiles.Allocate(_handle, LinuxFiles.PunchHole | LinuxFiles.KeepSize, offsetBytes, lengthBytes) != 0)
+        using var use = _file.BeginWrite();
+        while (LinuxFiles.Allocate(use.Handle, LinuxFiles.PunchHole | LinuxFiles.KeepSize, offsetBytes, lengthBytes) != 0)
         {
             var error = FileFailures.Last;
             if (error == LinuxError.Interrupted) continue;
@@ -112,21 +112,22 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         }
 
         _hasHoles = true;
-        CountHolesFilled();
+        CountHolesFilled(use.Handle);
     }
 
-    public void Dispose() => _handle.Dispose();
+    public void Dispose() => _file.Dispose();
 
     /// <summary>Reads what is in the page cache, without waiting; returns how much that was.</summary>
     private int ReadCached(long offsetBytes, Span<byte> destination)
     {
-        if (destination.IsEmpty || Volatile.Read(ref s_cannotReadWithoutWaiting)) return 0;
+        if (destination.IsEmpty || !_file.IsOpen || Volatile.Read(ref s_cannotReadWithoutWaiting)) return 0;
+        using var use = _file.Begin();
         fixed (byte* start = destination)
         {
             var vector = new IoVector { Start = start, LengthBytes = (nuint)destination.Length };
             try
             {
-                var count = LinuxFiles.ReadScatter(_handle, &vector, 1, offsetBytes, LinuxFiles.NoWait);
+                var count = LinuxFiles.ReadScatter(use.Handle, &vector, 1, offsetBytes, LinuxFiles.NoWait);
 
                 // Whatever the failure was (mostly EAGAIN), the blocking read meets and reports it.
                 return count > 0 ? (int)count : 0;
@@ -145,12 +146,13 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         Exception? failure = null;
         try
         {
+            using var use = _file.Begin();
             var destination = request.Memory.Span;
             fixed (byte* start = destination)
             {
                 for (var done = 0; done < destination.Length && failure is null;)
                 {
-                    var count = LinuxFiles.Read(_handle, start + done, (nuint)(destination.Length - done), request.OffsetBytes + done);
+                    var count = LinuxFiles.Read(use.Handle, start + done, (nuint)(destination.Length - done), request.OffsetBytes + done);
                     if (count > 0) done += (int)count;
                     else if (count == 0) failure = new EndOfStreamException($"{_path} was cut short: it ends at {request.OffsetBytes + done} and had {LengthBytes} bytes.");
                     else if (FileFailures.Last is var error and not LinuxError.Interrupted)
@@ -160,9 +162,9 @@ internal sealed unsafe class FileStorageFile : IStorageFile
                 }
             }
         }
-        catch (ObjectDisposedException disposed)
+        catch (Exception cannotOpen) when (cannotOpen is ObjectDisposedException or IOException)
         {
-            failure = disposed;
+            failure = cannotOpen;
         }
 
         request.Complete(failure);
@@ -173,7 +175,8 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         Exception? failure = null;
         try
         {
-            DirectReads.Read(_handle, _path, request.OffsetBytes, request.Memory.Span);
+            using var use = _file.Begin();
+            DirectReads.Read(use.Handle, _path, request.OffsetBytes, request.Memory.Span);
         }
         catch (Exception e)
         {
@@ -187,17 +190,18 @@ internal sealed unsafe class FileStorageFile : IStorageFile
     {
         try
         {
-            _ = LinuxFiles.Advise(_handle, request.OffsetBytes, request.LengthBytes, LinuxFiles.AdviseDontNeed);
+            using var use = _file.Begin();
+            _ = LinuxFiles.Advise(use.Handle, request.OffsetBytes, request.LengthBytes, LinuxFiles.AdviseDontNeed);
         }
-        catch (ObjectDisposedException)
+        catch (Exception failure) when (failure is ObjectDisposedException or IOException)
         {
-            // The file was closed while the hint waited.
+            // A hint: the file was disposed of while it waited, or cannot be opened.
         }
 
         request.Return();
     }
 
-    private long WriteGathered(long offsetBytes, IReadOnlyList<ReadOnlyMemory<byte>> sources, int first, int count)
+    private long WriteGathered(SafeFileHandle handle, long offsetBytes, IReadOnlyList<ReadOnlyMemory<byte>> sources, int first, int count)
     {
         var vectors = stackalloc IoVector[count];
         var pins = ArrayPool<MemoryHandle>.Shared.Rent(count);
@@ -213,7 +217,7 @@ internal sealed unsafe class FileStorageFile : IStorageFile
                 total += source.Length;
             }
 
-            WriteVectors(offsetBytes, vectors, count, total);
+            WriteVectors(handle, offsetBytes, vectors, count, total);
             return total;
         }
         finally
@@ -223,11 +227,11 @@ internal sealed unsafe class FileStorageFile : IStorageFile
         }
     }
 
-    private void WriteVectors(long offsetBytes, IoVector* vectors, int count, long total)
+    private void WriteVectors(SafeFileHandle handle, long offsetBytes, IoVector* vectors, int count, long total)
     {
         for (long done = 0; done < total;)
         {
-            var written = LinuxFiles.WriteGather(_handle, vectors, count, offsetBytes + done);
+            var written = LinuxFiles.WriteGather(handle, vectors, count, offsetBytes + done);
             if (written <= 0)
             {
                 ThrowUnlessInterrupted("write", total, offsetBytes);
@@ -252,9 +256,9 @@ internal sealed unsafe class FileStorageFile : IStorageFile
     }
 
     /// <summary>Only a file with holes changes its size on disk, so only then is it asked for after a write.</summary>
-    private void CountHolesFilled()
+    private void CountHolesFilled(SafeFileHandle handle)
     {
-        if (!_hasHoles || LinuxFiles.Measure(_handle, out _, out var allocatedBytes) != 0) return;
+        if (!_hasHoles || LinuxFiles.Measure(handle, out _, out var allocatedBytes) != 0) return;
         _space.Add(allocatedBytes - _allocatedBytes);
         _allocatedBytes = allocatedBytes;
         _hasHoles = allocatedBytes < LengthBytes;
@@ -269,14 +273,14 @@ internal sealed unsafe class FileStorageFile : IStorageFile
 
     private void CheckRead(long offsetBytes, int lengthBytes)
     {
-        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+        ObjectDisposedException.ThrowIf(_file.IsDisposed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(offsetBytes);
         if (offsetBytes > LengthBytes - lengthBytes) throw new EndOfStreamException($"{_path} has {LengthBytes} bytes; {lengthBytes} at {offsetBytes} do not lie within.");
     }
 
     private void Check(long offsetBytes, long lengthBytes)
     {
-        ObjectDisposedException.ThrowIf(_handle.IsClosed, this);
+        ObjectDisposedException.ThrowIf(_file.IsDisposed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(offsetBytes);
         ArgumentOutOfRangeException.ThrowIfNegative(lengthBytes);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offsetBytes, LengthBytes - lengthBytes);

@@ -1,5 +1,3 @@
-using Microsoft.Win32.SafeHandles;
-
 namespace OpenEbs.Storage.Devices;
 
 /// <summary>The flushes of one file: one fdatasync at a time, and all callers that come while one runs share the next.</summary>
@@ -7,7 +5,7 @@ namespace OpenEbs.Storage.Devices;
 /// One at a time is not only cheaper. Linux tells a failed writeback to one fdatasync of an open file and then forgets it, with the pages marked clean:
 /// a second one beside it would succeed although its data is lost. For the same reason a file whose flush failed once never flushes again.
 /// </remarks>
-internal sealed class FlushTurns(SafeFileHandle handle, string path)
+internal sealed class FlushTurns(FileHandle file, string path)
 {
     private readonly Lock _gate = new();
     private IoRequest? _waiting;
@@ -60,21 +58,24 @@ internal sealed class FlushTurns(SafeFileHandle handle, string path)
         if (_failure is not null) return new IOException(_failure.Message, _failure);
         try
         {
-            while (LinuxFiles.SyncData(handle) != 0)
+            using var use = file.Begin();
+            file.MarkClean();
+            while (LinuxFiles.SyncData(use.Handle) != 0)
             {
                 var error = FileFailures.Last;
                 if (error == LinuxError.Interrupted) continue;
 
                 // What could not be written counts as clean now. Whoever opens the file anew must find what is on media, not what should be: it would believe that durable, and the next flush would agree.
-                _ = LinuxFiles.Advise(handle, 0, 0, LinuxFiles.AdviseDontNeed);
+                _ = LinuxFiles.Advise(use.Handle, 0, 0, LinuxFiles.AdviseDontNeed);
+                file.MarkDirty();
                 return _failure = FileFailures.Describe(error, "make durable", path);
             }
 
             return null;
         }
-        catch (ObjectDisposedException disposed)
+        catch (Exception failure) when (failure is ObjectDisposedException or IOException)
         {
-            return disposed;
+            return failure;
         }
     }
 }

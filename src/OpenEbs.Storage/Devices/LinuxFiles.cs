@@ -31,6 +31,9 @@ internal static unsafe partial class LinuxFiles
     /// <summary>POSIX_FADV_DONTNEED: pages that are on media leave the page cache.</summary>
     public const int AdviseDontNeed = 4;
 
+    /// <summary>RLIMIT_NOFILE of getrlimit(2).</summary>
+    private const int OpenFilesLimit = 7;
+
     /// <summary>LOCK_EX | LOCK_NB of flock(2).</summary>
     public const int LockExclusiveNow = 2 | 4;
 
@@ -76,8 +79,19 @@ internal static unsafe partial class LinuxFiles
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     public static partial int Lock(SafeFileHandle file, int operation);
 
+    [LibraryImport("libc", EntryPoint = "getrlimit", SetLastError = true)]
+    private static partial int ReadLimit(int resource, ulong* limit);
+
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Statx(SafeFileHandle file, string path, int flags, uint mask, byte* buffer);
+
+    /// <summary>RLIMIT_NOFILE: how many files this process may have open. The runtime has raised it to what is allowed.</summary>
+    public static ulong ReadOpenFilesLimit()
+    {
+        // struct rlimit: the present limit, then the highest that may be set.
+        var limit = stackalloc ulong[2];
+        return ReadLimit(OpenFilesLimit, limit) == 0 ? limit[0] : 1024;
+    }
 
     /// <summary>Length, and bytes allocated, of an open file; or the errno.</summary>
     public static int Measure(SafeFileHandle file, out long lengthBytes, out long allocatedBytes)
