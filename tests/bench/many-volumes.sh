@@ -7,7 +7,7 @@ while [ $# -gt 0 ]; do case $1 in --counts) COUNTS=$2;; --replicas) REPLICAS=$2;
 PART=bench-many-volumes LOGS=$(cd "$(dirname "$0")/../.." && pwd)/artifacts/bench/many-volumes
 . "$(dirname "$0")/../peers/lib.sh"
 need tools curl jq xargs
-ulimit -n 65536 2>/dev/null || note "only $(ulimit -n) files may be open: 1,000 volumes with three replicas need some 7 each"
+ulimit -n 65536 2>/dev/null || note "at most $(ulimit -n) files may be open; an open replica needs two for good, others are closed when they are many"
 rss() { awk '/^VmRSS/ {printf "%.1f", $2 / 1024}' "/proc/$SERVER_PID/status"; }
 cpu_ticks() { awk '{print $14 + $15}' "/proc/$SERVER_PID/stat"; }
 cpu() { local a b t0 t1; a=$(cpu_ticks) t0=$(now_ms); sleep "$IDLE"; b=$(cpu_ticks) t1=$(now_ms); awk -v d=$((b - a)) -v t=$((t1 - t0)) -v hz="$(getconf CLK_TCK)" 'BEGIN {printf "%.1f", 100 * d / hz / t * 1000}'; }

@@ -37,4 +37,7 @@ public sealed record PoolView
 
     /// <summary>Why it is marked as one whose media fail, for people; empty when it is not.</summary>
     [Id(21)] public string Suspicion { get; init; } = "";
+
+    /// <summary>What its node lacks for further replicas, for people; empty when it lacks nothing.</summary>
+    [Id(22)] public string Shortage { get; init; } = "";
 }

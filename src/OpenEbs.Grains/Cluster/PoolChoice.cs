@@ -148,6 +148,7 @@ internal static class PoolChoice
         if (request.Holding.Contains(pool.Id)) yield return "it has a replica of the volume";
         else if (request.Leaving.Contains(pool.Id)) yield return "it has files of a replica that was removed from the volume";
         if (!pool.Online) yield return $"it is offline ({pool.Reason})";
+        if (pool.Shortage.Length > 0) yield return pool.Shortage;
         if (pool.Availability != Availability.Available) yield return $"it takes no new replicas: {pool.AvailabilityReason}";
         foreach (var (key, value) in surroundings.Selected)
         {

@@ -4,6 +4,7 @@ using OpenEbs.Grains.Hosting;
 using OpenEbs.Grains.Pools;
 using OpenEbs.Grains.Volumes;
 using OpenEbs.Pools;
+using OpenEbs.Storage.Devices;
 using OpenEbs.Volumes;
 using Orleans.Concurrency;
 using Orleans.Runtime;
@@ -21,7 +22,11 @@ internal sealed class NodeGrain(OpenEbsSiloOptions options, LocalPools pools, Lo
         return Task.CompletedTask;
     }
 
-    public Task<IReadOnlyList<PoolView>> GetPoolsAsync() => Task.FromResult<IReadOnlyList<PoolView>>([.. pools.All.Select(View)]);
+    public Task<IReadOnlyList<PoolView>> GetPoolsAsync()
+    {
+        var shortage = ProcessFiles.FindShortage() ?? "";
+        return Task.FromResult<IReadOnlyList<PoolView>>([.. pools.All.Select(pool => View(pool) with { Shortage = shortage })]);
+    }
 
     public Task<IReadOnlyList<StoredReplica>> GetReplicasAsync() =>
         Task.FromResult<IReadOnlyList<StoredReplica>>([.. pools.All.SelectMany(pool => pool.ListReplicas().Select(id => new StoredReplica(pool.Id, id)))]);

@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace OpenEbs.Storage.Devices;
 
 /// <summary>The files of all replicas in this process that are open at the moment, within a bound: when there are more, those that were not used of late are closed and opened again when
@@ -8,12 +6,13 @@ internal sealed class OpenFiles(int capacity)
 {
     private const int FewestAllowed = 64;
     private const int MostAllowed = 1 << 16;
+    private const int LowLimit = 4096;
     private readonly Lock _gate = new();
     private readonly List<FileHandle> _open = [];
     private int _hand;
 
-    /// <summary>Half of what this process may have open; the rest is for directories, sockets and the runtime.</summary>
-    public static OpenFiles Shared { get; } = new((int)Math.Clamp(LinuxFiles.ReadOpenFilesLimit() / 2, FewestAllowed, MostAllowed));
+    /// <summary>Half of what this process may have open, an eighth where that is little; the rest is for directories, sockets and the runtime.</summary>
+    public static OpenFiles Shared { get; } = new(CapacityFor(LinuxFiles.ReadOpenFilesLimit()));
 
     public int Count
     {
@@ -52,6 +51,8 @@ internal sealed class OpenFiles(int capacity)
             return _open.Count < before;
         }
     }
+
+    private static int CapacityFor(ulong limit) => (int)Math.Clamp(limit / (limit < LowLimit ? 8UL : 2UL), FewestAllowed, MostAllowed);
 
     /// <summary>Passes twice at most: whoever was used since the last pass is left open once. What is in use, or not yet durable, stays open in any case.</summary>
     private void CloseSome(int wanted)

@@ -92,6 +92,7 @@ public sealed class PoolChoiceTests
         var pool = Pool("a", "a", freeGi: 0) with { Availability = Availability.Cordoned, AvailabilityReason = "it is cordoned" };
         Assert.Equal(["it has a replica of the volume", "it takes no new replicas: it is cordoned", "it is full"], PoolChoice.Judge(Request() with { Holding = ["a"] }, pool, [pool]).Refusals);
         Assert.Contains("files of a replica that was removed", Assert.Single(PoolChoice.Judge(Request() with { Leaving = ["b"] }, Pool("b", "b"), []).Refusals), StringComparison.Ordinal);
+        Assert.Equal(["too few files"], PoolChoice.Judge(Request(), Pool("d", "d") with { Shortage = "too few files" }, []).Refusals);
         Assert.Contains("offline (unplugged)", Assert.Single(PoolChoice.Judge(Request(), Pool("c", "c", freeGi: 0) with { Online = false, Reason = "unplugged" }, []).Refusals), StringComparison.Ordinal);
     }
 

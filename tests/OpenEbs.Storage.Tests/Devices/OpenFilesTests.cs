@@ -143,6 +143,17 @@ public sealed class OpenFilesTests : IDisposable
         Assert.Equal(0, OpenDescriptors(device));
     }
 
+    [Theory]
+    [InlineData(900, 1000, false)]
+    [InlineData(901, 1000, true)]
+    public void Shortage_IsSaid_BeforeTheLimitIsReached(long open, long limit, bool isShort)
+    {
+        var shortage = ProcessFiles.FindShortage(open, limit);
+        Assert.Equal(isShort, shortage is not null);
+        if (isShort) Assert.Contains("901 files open for good, of at most 1000", shortage, StringComparison.Ordinal);
+        Assert.Null(ProcessFiles.FindShortage());
+    }
+
     private static byte[] Page(int value)
     {
         var page = new byte[4096];
