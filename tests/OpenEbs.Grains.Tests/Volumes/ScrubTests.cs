@@ -63,15 +63,14 @@ public sealed class ScrubTests : IAsyncLifetime
         for (var i = 0; i < 100 && !File.Exists(Path.Combine(files, "volume.json")); i++) await Task.Delay(100);
         for (var block = 0; block < 12; block++) Assert.Equal(1, Rot(victim.Pool, 0, seed: 3, block));
         Flip(Path.Combine(files, "volume.json"), 5);
-        Flip(Path.Combine(files, "superblock"), 4096 + 300);
 
-        await _nodes.Cluster.Client.GetGrain<IVolumeGrain>("disk").ScrubAsync();
-        var view = await _nodes.WaitForAsync("disk", view => view is { IsScrubbing: false, LastScrub: not null });
-
-        // The copy of the record may have been written anew before it was looked at: a scrub that begins changes the record.
+        var view = await ScrubWithBadSuperblockAsync(files);
         Assert.Equal((12, 12, 0, 0), (view.LastScrub!.BadBlocks, view.LastScrub.RepairedBlocks, view.LastScrub.DifferingBlocks, view.LastScrub.DamagedReplicas));
-        Assert.InRange(view.LastScrub.RepairedStructures, 1, 2);
         Assert.True(view.LastScrub.CheckedBytes > 3 * Bytes);
+
+        // The copy of the record may have been written anew before it was looked at, for a scrub that begins changes the record; and so may the superblock, by a checkpoint. Then there is nothing to repair.
+        for (var tries = 0; view.LastScrub!.RepairedStructures == 0 && tries < 10; tries++) view = await ScrubWithBadSuperblockAsync(files);
+        Assert.InRange(view.LastScrub.RepairedStructures, 1, 2);
         var repaired = Assert.Single(await _nodes.Registry.ListEventsAsync("disk", 100), e => e.Kind == "StoreRepaired");
         Assert.Equal(victim.Id, repaired.Subject);
         Assert.StartsWith("1 of 2 superblocks were damaged: written anew", repaired.After, StringComparison.Ordinal);
@@ -89,6 +88,14 @@ public sealed class ScrubTests : IAsyncLifetime
         Assert.Single(await _nodes.Registry.ListEventsAsync(null, 100), e => e.Kind == "PoolTrusted");
         Assert.Single(await _nodes.Registry.ListEventsAsync(null, 100), e => e.Kind == "PoolSuspected");
         await VerifyAsync(connection, 0, Bytes, seed: 3);
+    }
+
+    private async Task<VolumeView> ScrubWithBadSuperblockAsync(string files)
+    {
+        var before = (await _nodes.Cluster.Client.GetGrain<IVolumeGrain>("disk").DescribeAsync()).LastScrubAt;
+        Flip(Path.Combine(files, "superblock"), 4096 + 300);
+        await _nodes.Cluster.Client.GetGrain<IVolumeGrain>("disk").ScrubAsync();
+        return await _nodes.WaitForAsync("disk", view => view is { IsScrubbing: false, LastScrub: not null } && view.LastScrubAt != before);
     }
 
     private async Task<PoolView> PoolAsync(string id, Func<PoolView, bool> wanted)
