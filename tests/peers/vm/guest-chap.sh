@@ -25,4 +25,15 @@ check login once
 check by-path-link disk "$PORTAL" && D=$LAST_OUTPUT
 check write-and-read eval 'dd if=/dev/urandom of=/tmp/data bs=64k count=16 status=none && dd if=/tmp/data of='"$D"' bs=64k oflag=direct status=none && dd if='"$D"' of=/tmp/back bs=64k count=16 iflag=direct status=none && cmp /tmp/data /tmp/back'
 check logout logout "$PORTAL"
+
+# Access is revoked while the disk is in use: the session ends, comes back no more, I/O fails after the replacement timeout, and logging out cleans up.
+setting "$PORTAL" node.session.timeo.replacement_timeout 3
+check login-again once
+check by-path-link-again disk "$PORTAL" && D=$LAST_OUTPUT
+check reads dd if="$D" of=/dev/null bs=64k count=1 iflag=direct status=none
+check revoke host revoke
+cut_off() { ! timeout 60 dd if="$D" of=/dev/null bs=64k count=1 iflag=direct status=none; }
+t0=$(now_ms); check revoked-reads-fail cut_off; note "after $(($(now_ms) - t0)) ms"
+check revoked-stays-out refused
+check revoked-logout eval 'logout "$PORTAL" || ! iscsiadm -m session 2>/dev/null | grep -q "$IQN"'
 finish
