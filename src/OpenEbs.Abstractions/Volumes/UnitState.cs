@@ -19,7 +19,7 @@ public sealed record UnitState
 [GenerateSerializer, Immutable, Alias("openebs.UnitChange")]
 public sealed record UnitChange
 {
-    /// <summary>Tells it from others, also when it is asked for again.</summary>
+    /// <summary>Tells it from others, also when it is asked for again. The first eight bytes are the same for all changes of one gateway, which asks for one at a time.</summary>
     [Id(0)] public required Guid Id { get; init; }
 
     /// <summary>The version of which it was made.</summary>

@@ -1,9 +1,10 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
 using OpenEbs.Volumes;
 
 namespace OpenEbs.Grains.Gateways;
 
 /// <summary>A gateway's view of the state that all gateways of a volume share, and its way to change it. Calls are made again, like data calls, while the volume's activation changes.</summary>
-[System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "A semaphore whose wait handle nobody takes needs no disposal.")]
 public sealed class SharedUnitLink
 {
     private static readonly UnitState Unknown = new() { Version = -1, Lasting = "", Passing = "" };
@@ -12,7 +13,9 @@ public sealed class SharedUnitLink
     private readonly IVolumeGrain _volume;
     private readonly VolumeConnectionOptions _options;
     private readonly TimeProvider _time;
-    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly CallTurn _turn;
+    private readonly byte[] _origin = RandomNumberGenerator.GetBytes(8);
+    private long _changes;
     private UnitState _state = Unknown;
 
     internal SharedUnitLink(VolumeConnection connection, IVolumeGrain volume, VolumeConnectionOptions options, TimeProvider time)
@@ -21,6 +24,7 @@ public sealed class SharedUnitLink
         _volume = volume;
         _options = options;
         _time = time;
+        _turn = new CallTurn(time);
     }
 
     /// <summary>As far as it is known here; of a version that no volume has until it was asked for once.</summary>
@@ -36,9 +40,18 @@ public sealed class SharedUnitLink
     /// <summary>Replaces the state: Ok; Outdated, and the present one is known here; TimedOut when nothing is known; Gone.</summary>
     public async ValueTask<IoStatus> ChangeAsync(long fromVersion, string lasting, string passing, bool drains, CancellationToken cancellationToken)
     {
-        var change = new UnitChange { Id = Guid.NewGuid(), FromVersion = fromVersion, Lasting = lasting, Passing = passing, Drains = drains };
+        var change = new UnitChange { Id = NextId(), FromVersion = fromVersion, Lasting = lasting, Passing = passing, Drains = drains };
         var reply = await CallAsync(static (volume, _, wanted) => volume.ChangeUnitAsync(wanted!), change, _connection.Attachment.IoTimeout, cancellationToken);
         return reply.Status;
+    }
+
+    /// <summary>Whose it is, and which: so the volume need remember only the last one of each gateway.</summary>
+    private Guid NextId()
+    {
+        Span<byte> id = stackalloc byte[16];
+        _origin.CopyTo(id);
+        BinaryPrimitives.WriteInt64BigEndian(id[8..], Interlocked.Increment(ref _changes));
+        return new Guid(id, bigEndian: true);
     }
 
     /// <summary>One call at a time, so that no late answer brings an old state back.</summary>
@@ -47,7 +60,7 @@ public sealed class SharedUnitLink
     {
         var started = _time.GetTimestamp();
         var late = new UnitReply { Status = IoStatus.TimedOut };
-        if (patience <= TimeSpan.Zero || !await _turn.WaitAsync(patience, cancellationToken)) return late;
+        if (patience <= TimeSpan.Zero || !await _turn.EnterAsync(patience, cancellationToken)) return late;
         try
         {
             while (true)
@@ -65,7 +78,7 @@ public sealed class SharedUnitLink
         }
         finally
         {
-            _turn.Release();
+            _turn.Leave();
         }
     }
 

@@ -18,13 +18,13 @@ internal static class VolumeReplies
     }
 
     /// <param name="status">How it ended.</param>
-    /// <param name="unit">The present state.</param>
+    /// <param name="unit">The present state; told only with Ok and Outdated, where it is known to be so.</param>
     /// <param name="knownVersion">What the asker has.</param>
     /// <param name="factsVersion">Of the volume's facts.</param>
     public static UnitReply Of(VolumeIoStatus status, UnitRecord? unit, long knownVersion, long factsVersion) => new()
     {
         Status = StatusOf(status),
-        State = unit is null || unit.Version == knownVersion ? null : new UnitState { Version = unit.Version, Lasting = unit.Lasting, Passing = unit.Passing },
+        State = unit is null || unit.Version == knownVersion || status is not (VolumeIoStatus.Ok or VolumeIoStatus.Outdated) ? null : new UnitState { Version = unit.Version, Lasting = unit.Lasting, Passing = unit.Passing },
         FactsVersion = factsVersion,
     };
 

@@ -34,7 +34,7 @@ internal static class DeviceServer
         }
 
         if (supported is null) return Failed(command, Unsupported(code));
-        if (!UnitAccess.Check(command, nexus, state)) return CommandPlan.Finished;
+        UnitAccess.Preview(command, nexus, state);
 
         // SAM-5 §8.6.4: there is never an ACA condition here, so no command can belong to one.
         if (command.Attribute == TaskAttribute.Aca) return Failed(command, SenseData.IllegalRequest(AdditionalSense.InvalidMessageError));
@@ -46,6 +46,7 @@ internal static class DeviceServer
     /// last piece of a long write Good means that the next piece may come.</summary>
     public static ValueTask ExecuteAsync(ScsiCommand command, Nexus nexus)
     {
+        if (command.IsToConfirm) return ExecuteConfirmedAsync(command, nexus);
         var store = nexus.Store;
         switch (command.Descriptor!.Kind)
         {
@@ -93,6 +94,22 @@ internal static class DeviceServer
             default:
                 return ReportPresentAsync(command, nexus);
         }
+    }
+
+    /// <summary>A command that is to be refused by what is known here: asks for the present state first, as long as an I/O would wait for the volume.</summary>
+    private static async ValueTask ExecuteConfirmedAsync(ScsiCommand command, Nexus nexus)
+    {
+        command.IsToConfirm = false;
+        var status = await nexus.Store.RefreshAsync(IscsiLimits.ChangePatience, command.Aborted);
+        if (status != StoreIoStatus.Ok)
+        {
+            // Refused by what may be over, or let in by what nobody knows: neither.
+            command.Fail(new StoreIoResult(status), isWrite: true);
+            return;
+        }
+
+        nexus.RefreshFacts();
+        if (UnitAccess.MayRepeat(command)) await ExecuteAsync(command, nexus);
     }
 
     /// <summary>A command whose answer tells of what other portals may have changed: asks for that first.</summary>

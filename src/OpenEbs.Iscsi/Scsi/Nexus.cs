@@ -107,6 +107,14 @@ internal sealed class Nexus
         return true;
     }
 
+    /// <summary>A command that was aborted will not be answered: the unit attention or deferred error that it would have reported is still to be reported (SAM-5 §5.14.5).</summary>
+    public void TakeBack(ScsiCommand command)
+    {
+        if (command.Status != ScsiStatus.CheckCondition) return;
+        if (command.Sense.IsDeferred) Defer(command.Sense);
+        else if (command.Sense.Key == SenseKey.UnitAttention) UnitAttentions.Establish(command.Sense.Code);
+    }
+
     /// <summary>Keeps an error of a command that has already been answered (SPC-4 §4.5.5).</summary>
     public void Defer(in SenseData sense)
     {

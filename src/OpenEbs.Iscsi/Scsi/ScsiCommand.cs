@@ -46,6 +46,9 @@ internal sealed class ScsiCommand
     /// <summary>Version of the unit's shared state against which it was last checked; the highest number before it was.</summary>
     public long StateVersion { get; set; } = long.MaxValue;
 
+    /// <summary>By what is known here it is to be refused: whether that is still so has to be asked before it is.</summary>
+    public bool IsToConfirm { get; set; }
+
     /// <summary>Part of it has been carried out: unit attentions that come now are for the next one.</summary>
     public bool HasBegun => PieceOffset > 0 || PushedBytes > 0;
 
@@ -198,7 +201,7 @@ internal sealed class ScsiCommand
         DataOutLengthBytes = TransferLengthBytes = PieceOffset = PieceLengthBytes = 0;
         DataInRoomBytes = DataInTotalBytes = PushedBytes = 0;
         ByteCheck = 0;
-        ForceUnitAccess = false;
+        ForceUnitAccess = IsToConfirm = false;
         BlockCount = 0;
         Lba = 0;
         Status = ScsiStatus.Good;

@@ -294,6 +294,7 @@ internal sealed class CommandExecution
         }
 
         _telemetry.OnAborted(task);
+        _nexus.TakeBack(task.Command);
         ReturnToPool(task);
         settled?.TrySetResult();
         if (_dormant > 0) RunDormant(flush: true);

@@ -1,10 +1,12 @@
+using System.Buffers.Binary;
+
 namespace OpenEbs.Replication.Volumes;
 
 /// <summary>What a volume keeps for its gateways (reservations, unit attentions, mode parameters) without looking into it. Stored in the volume's record: add members, change none.</summary>
 public sealed record UnitRecord
 {
-    /// <summary>How many changes are remembered, for gateways that ask again whether theirs was made.</summary>
-    public const int MaxChanges = 16;
+    /// <summary>How many gateways' last changes are remembered, for those that ask again whether theirs was made.</summary>
+    public const int MaxChanges = 64;
 
     public static readonly UnitRecord Initial = new();
 
@@ -17,7 +19,7 @@ public sealed record UnitRecord
     /// <summary>The whole state, until power is lost.</summary>
     public string Passing { get; init; } = "";
 
-    /// <summary>Ids of the last changes, the newest last.</summary>
+    /// <summary>Ids of the last change of each gateway, the newest last: a gateway asks for one at a time, so that only its last can be asked for again, however many others came meanwhile.</summary>
     public IReadOnlyList<Guid> Changes { get; init; } = [];
 
     /// <summary>Incarnations of the replicas that were up when this was last looked at: as long as one of them lives, the volume has not lost power as a whole.</summary>
@@ -25,7 +27,7 @@ public sealed record UnitRecord
 }
 
 /// <summary>A change of the shared state.</summary>
-/// <param name="Id">Tells it from others, also when it is asked for again.</param>
+/// <param name="Id">Tells it from others, also when it is asked for again. The first eight bytes are the same for all changes of one gateway.</param>
 /// <param name="FromVersion">The version of which it was made: it is made of no other.</param>
 /// <param name="Lasting">See <see cref="UnitRecord"/>.</param>
 /// <param name="Passing">See <see cref="UnitRecord"/>.</param>
@@ -102,7 +104,13 @@ public sealed class SharedUnit
         }
 
         if (Present is not { } present) return VolumeIoStatus.Fenced;
-        if (!present.Changes.Contains(change.Id)) return VolumeIoStatus.Outdated;
+        if (!present.Changes.Contains(change.Id))
+        {
+            // By a record that a successor may have changed since: what is said to be the present state is to be so.
+            var confirmed = await ConfirmAsync();
+            return confirmed == VolumeIoStatus.Ok ? VolumeIoStatus.Outdated : confirmed;
+        }
+
         if (_present.Inside > 0) _earlier.Add(_present);
         _present = new Turnstile();
 
@@ -110,7 +118,9 @@ public sealed class SharedUnit
         var status = await ConfirmAsync();
         if (status != VolumeIoStatus.Ok || !change.Drains) return status;
         _earlier.RemoveAll(turnstile => turnstile.Inside == 0);
-        await Task.WhenAll(_earlier.Select(turnstile => turnstile.WhenEmpty()));
+
+        // One by one: a WhenAll would go on outside this scheduling context.
+        foreach (var turnstile in _earlier.ToArray()) await turnstile.WhenEmpty();
         return VolumeIoStatus.Ok;
     }
 
@@ -153,10 +163,17 @@ public sealed class SharedUnit
                 Version = unit.Version + 1,
                 Lasting = change.Lasting,
                 Passing = change.Passing,
-                Changes = [.. unit.Changes.TakeLast(UnitRecord.MaxChanges - 1), change.Id],
+                Changes = [.. unit.Changes.Where(other => OriginOf(other) != OriginOf(change.Id)).TakeLast(UnitRecord.MaxChanges - 1), change.Id],
                 Lives = LivesOf(_context),
             },
         };
+    }
+
+    private static ulong OriginOf(Guid change)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        change.TryWriteBytes(bytes, bigEndian: true, out _);
+        return BinaryPrimitives.ReadUInt64BigEndian(bytes);
     }
 
     private ValueTask<VolumeIoStatus> ConfirmAsync() => _leases.ConfirmAsync(_context.Now, IoDeadline.Within(_context.Now, _context.Ticks(_context.Keeper.Record!.IoTimeout)));

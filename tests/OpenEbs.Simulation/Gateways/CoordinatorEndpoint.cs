@@ -6,6 +6,8 @@ namespace OpenEbs.Simulation.Gateways;
 /// <summary>The real thing.</summary>
 internal sealed class CoordinatorEndpoint(VolumeCoordinator coordinator) : IVolumeEndpoint
 {
+    public VolumeCoordinator Coordinator => coordinator;
+
     public void Start() => coordinator.Start();
 
     public ValueTask<VolumeRecord> WhenOpenAsync() => coordinator.WhenOpenAsync(TimeSpan.FromMinutes(1));

@@ -37,6 +37,9 @@ internal sealed class Activation
 
     public SimulatedProcess Process { get; }
 
+    /// <summary>What it serves, for those that bring a way of their own to call it.</summary>
+    public IVolumeEndpoint Volume => _volume;
+
     public CountingPool Pool { get; }
 
     /// <summary>It told its host that another coordinator has taken over.</summary>

@@ -29,6 +29,9 @@ public sealed class SimulatedRecordStore(SimulatedScheduler scheduler, SeededRan
 
     public VolumeRecord Record { get; private set; } = record;
 
+    /// <summary>Told of each change as it is made.</summary>
+    public Action<VolumeRecord>? Changed { get; set; }
+
     public RecordStoreConditions Conditions { get; set; } = RecordStoreConditions.Calm;
 
     /// <summary>Until then nothing answers but with failures.</summary>
@@ -67,6 +70,7 @@ public sealed class SimulatedRecordStore(SimulatedScheduler scheduler, SeededRan
         try
         {
             history.RecordChanged(changed);
+            Changed?.Invoke(changed);
         }
         catch (PromiseBrokenException e)
         {

@@ -7,25 +7,28 @@ namespace OpenEbs.Iscsi.Scsi.Shared;
 /// whenever the store says that the unit's shared state has changed since: so a reservation made through one portal binds the commands of all.</summary>
 internal static class UnitAccess
 {
-    /// <summary>Checks against the shared state as it is known now; false when the command has ended.</summary>
+    /// <summary>Checks a command that has just come against the shared state as it is known here. What it would be refused for may be over already, by what another portal was told before this command
+    /// was sent: such a command is to ask for the present state first (<see cref="ScsiCommand.IsToConfirm"/>). One that is let in needs not: the store refuses what bears an old version.</summary>
+    public static void Preview(ScsiCommand command, Nexus nexus, UnitState state)
+    {
+        command.StateVersion = state.Version;
+        command.IsToConfirm = ReservationRules.Conflicts(state.Reservations, nexus.Id, ReservationRules.Of(command)) || IsWriteProtected(command, state);
+    }
+
+    /// <summary>Checks against the present shared state; false when the command has ended.</summary>
     public static bool Check(ScsiCommand command, Nexus nexus, UnitState state)
     {
         command.StateVersion = state.Version;
-        var rule = ReservationRules.Of(command);
-        if (ReservationRules.Conflicts(state.Reservations, nexus.Id, rule))
+        if (ReservationRules.Conflicts(state.Reservations, nexus.Id, ReservationRules.Of(command)))
         {
             command.Finish(ScsiStatus.ReservationConflict);
             nexus.Unit.OnConflict(nexus, state);
             return false;
         }
 
-        if (state.WriteProtected && command.Descriptor!.ChangesMedium)
-        {
-            command.Fail(new SenseData(SenseKey.DataProtect, AdditionalSense.WriteProtected));
-            return false;
-        }
-
-        return true;
+        if (!IsWriteProtected(command, state)) return true;
+        command.Fail(new SenseData(SenseKey.DataProtect, AdditionalSense.WriteProtected));
+        return false;
     }
 
     /// <summary>The store answered that the shared state has changed: true when the command may be sent again, false when it has ended.</summary>
@@ -53,4 +56,6 @@ internal static class UnitAccess
         nexus.RefreshFacts();
         return MayRepeat(command);
     }
+
+    private static bool IsWriteProtected(ScsiCommand command, UnitState state) => state.WriteProtected && command.Descriptor!.ChangesMedium;
 }
