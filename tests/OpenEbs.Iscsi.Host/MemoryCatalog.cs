@@ -44,6 +44,14 @@ public sealed class MemoryCatalog : ITargetCatalog
     public ValueTask<IReadOnlyList<TargetPortalAddress>> ListPortalsAsync(string targetName, IPEndPoint localAddress, CancellationToken cancellationToken) =>
         new(_stores.ContainsKey(targetName) ? [new TargetPortalAddress(localAddress, 1)] : (IReadOnlyList<TargetPortalAddress>)[]);
 
+    public ValueTask<IReadOnlyList<int>> ListPortalGroupsAsync(string targetName, CancellationToken cancellationToken) => new([1]);
+
+    /// <summary>Decides where logins go, for tests.</summary>
+    public Func<string, bool, LoginRoute>? Route { get; set; }
+
+    public ValueTask<LoginRoute> RouteAsync(string targetName, string initiatorName, IPEndPoint localAddress, bool isLeaving, CancellationToken cancellationToken) =>
+        new(Route?.Invoke(initiatorName, isLeaving) ?? new LoginRoute(isLeaving ? LoginPlace.Later : LoginPlace.Here));
+
     public ValueTask<ILogicalUnitStore?> AttachAsync(string targetName, SessionFacts session, CancellationToken cancellationToken)
     {
         if (!_stores.TryGetValue(targetName, out var store)) return new((ILogicalUnitStore?)null);

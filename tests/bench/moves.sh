@@ -9,7 +9,7 @@ PART=moves LOGS=$(cd "$(dirname "$0")/../.." && pwd)/artifacts/bench/moves
 . "$(dirname "$0")/../peers/lib.sh"
 need tools gcc ss curl jq
 BIN=$WORK/pause; gcc -O2 -Wall "$ROOT/tests/bench/pause.c" -o "$BIN" -liscsi || { fail compile "gcc failed"; finish; }
-start_dev --no-demo --nodes 3 --restart-delay 0s ${DEV_ARGS:-} && create_volume test "${SIZE}Mi" || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
+start_dev --no-demo --nodes 3 --restart-delay 0s --login-redirection never ${DEV_ARGS:-} && create_volume test "${SIZE}Mi" || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
 use_volume test; healthy_within test 60 >&2 || { fail healthy; finish; }
 
 : >"$LOGS/raw.tsv"

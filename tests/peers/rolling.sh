@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # `dev --nodes 3` under fio with verification, through an initiator that knows all three portals (portals.c): each node is stopped in order (SIGTERM) and comes back, in turn; then, with a gateway that
-# stays, the coordinator is moved by a drain and by stopping the node to which it went. The client sees no error; what it waited at most is printed.
+# stays (--login-redirection never), the coordinator is moved by a drain and by stopping the node to which it went. The client sees no error; what it waited at most is printed.
 . "$(dirname "$0")/lib.sh"
 need tools gcc fio ss curl jq
 [ "$TARGET" = dev ] || { skip rolling "is about the product only"; finish; }
 PORTALS=$WORK/portals; gcc -O2 -Wall "$ROOT/tests/peers/portals.c" -o "$PORTALS" -liscsi || { fail compile "gcc failed"; finish; }
-start_dev --no-demo --nodes 3 --restart-delay 0s && create_volume test 128Mi || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
+start_dev --no-demo --nodes 3 --restart-delay 0s --login-redirection never && create_volume test 128Mi || { fail start "$(tail -n 3 "$SERVER_LOG")"; finish; }
 use_volume test; check healthy healthy_within test 60 || finish
 SOCKET=$WORK/nbd.sock
 # paths NAME PORTAL...: the bridge, one session at a time through one of these portals. Sets BRIDGE.

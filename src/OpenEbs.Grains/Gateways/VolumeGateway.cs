@@ -14,6 +14,7 @@ public sealed partial class VolumeGateway : IAsyncDisposable
     private readonly ILogger<VolumeGateway> _logger;
     private readonly VolumeAttaching _attaching;
     private readonly string _node;
+    private readonly Func<bool> _isLeaving;
     private readonly Dictionary<string, AttachedVolume> _volumes = [];
     private readonly Lock _lock = new();
     private readonly ITimer _reports;
@@ -24,12 +25,16 @@ public sealed partial class VolumeGateway : IAsyncDisposable
         _time = time;
         _logger = logger;
         _node = silo.Name;
-        _attaching = new VolumeAttaching(silo.SiloAddress, options, () => volumes.IsLeaving(silo.SiloAddress));
+        _isLeaving = () => volumes.IsLeaving(silo.SiloAddress);
+        _attaching = new VolumeAttaching(silo.SiloAddress, options, _isLeaving);
         _reports = time.CreateTimer(_ => ReportAll(), null, options.ReportInterval, options.ReportInterval);
     }
 
     /// <summary>Tells how much the sessions have done, for reports; null: nothing is known of that.</summary>
     internal GatewaySessions? Live { get; init; }
+
+    /// <summary>The node is drained or goes down: volumes are to be used through other gateways.</summary>
+    public bool IsLeaving => _isLeaving();
 
     /// <summary>Attaches a session to a volume, opening the volume if need be.</summary>
     /// <exception cref="VolumeNotFoundException">There is none of that name.</exception>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
+using System.Text;
 using Microsoft.Extensions.Logging;
 using OpenEbs.Iscsi.Access;
 using OpenEbs.Iscsi.LogicalUnits;
@@ -21,6 +22,9 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
     private bool _started;
     private ushort _tsih;
 
+    /// <summary>TargetAddress, with Target moved temporarily.</summary>
+    private byte[] _movedTo = [];
+
     /// <summary>The settled parameters, or null when the peer went away. On success <see cref="Connection.Session"/> is set for a normal session.</summary>
     public async Task<OperationalParameters?> RunAsync()
     {
@@ -37,7 +41,7 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
             if (reply.Status == LoginStatus.Success && reply.EntersFullFeaturePhase)
             {
                 var status = await BindAsync();
-                if (status != LoginStatus.Success) reply = new LoginReply(status, false, false, reply.CurrentStage, 0, default);
+                if (status != LoginStatus.Success) reply = new LoginReply(status, false, false, reply.CurrentStage, 0, _movedTo);
             }
 
             Send(reply);
@@ -100,11 +104,13 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
     private Task FailAsync(LoginStatus status)
     {
         portal.Metrics.OnLogin(status);
-        if (!portal.RefusalLog.TryTake(out var omitted)) return connection.CloseAfterOutputAsync(DropReason.LoginFailed);
+
+        // Sent elsewhere is not refused.
+        if (status == LoginStatus.TargetMovedTemporarily || !portal.RefusalLog.TryTake(out var omitted)) return connection.CloseAfterOutputAsync(DropReason.LoginFailed);
         if (omitted > 0) LogOmitted(portal.Logger, omitted);
         var reason = _negotiator.Reason.Length > 0 ? _negotiator.Reason : _reason;
-        if (reason.Length == 0) LogRefused(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, status);
-        else LogRefusedFor(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, Target, status, reason);
+        if (reason.Length > 0) LogRefusedFor(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, Target, status, reason);
+        else LogRefused(portal.Logger, connection.Number, connection.Remote, _negotiator.InitiatorName, status);
         return connection.CloseAfterOutputAsync(DropReason.LoginFailed);
     }
 
@@ -140,7 +146,22 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
 
         var key = new SessionKey(parameters.InitiatorName, isid, parameters.TargetName);
         var cid = header.Get16(20);
-        return tsih == 0 ? await CreateAsync(key, cid, header.CmdSN) : await ReinstateAsync(key, tsih, cid);
+        if (tsih != 0) return await ReinstateAsync(key, tsih, cid);
+        var status = await RouteAsync(key);
+        return status == LoginStatus.Success ? await CreateAsync(key, cid, header.CmdSN) : status;
+    }
+
+    /// <summary>A session may be better served by another portal.</summary>
+    private async ValueTask<LoginStatus> RouteAsync(SessionKey key)
+    {
+        var route = await portal.Catalog.RouteAsync(key.TargetName, key.InitiatorName, connection.Local, portal.IsLeaving, connection.Closing);
+        if (route.Place == LoginPlace.Later) return LoginStatus.ServiceUnavailable;
+        if (route is not { Place: LoginPlace.Elsewhere, Address: { } address }) return LoginStatus.Success;
+
+        // RFC 7143 §13.8: in a redirection "the comma and portal-group-tag MUST be omitted".
+        _movedTo = Encoding.UTF8.GetBytes($"TargetAddress={TextExchange.Spell(address)}\0");
+        LogRedirected(portal.Logger, connection.Number, key.InitiatorName, connection.Remote, key.TargetName, address);
+        return LoginStatus.TargetMovedTemporarily;
     }
 
     private async ValueTask<LoginStatus> CreateAsync(SessionKey key, ushort cid, uint cmdSN)
@@ -210,6 +231,9 @@ internal sealed partial class LoginPhase(Connection connection, PortalContext po
 
     [LoggerMessage(3024, LogLevel.Warning, "Connection {Number} from {Remote}: the login of {Initiator} to {Target} was refused with {Status}: {Reason}.")]
     private static partial void LogRefusedFor(ILogger logger, long number, IPEndPoint remote, string initiator, string target, LoginStatus status, string reason);
+
+    [LoggerMessage(3025, LogLevel.Information, "Connection {Number}: {Initiator} at {Remote} was sent to {Portal} for {Target}.")]
+    private static partial void LogRedirected(ILogger logger, long number, string initiator, IPEndPoint remote, string target, IPEndPoint portal);
 
     [LoggerMessage(3023, LogLevel.Error, "Target {Target} could not be attached for {Initiator}; the login was refused with a target error.")]
     private static partial void LogAttachFailed(ILogger logger, Exception exception, string target, string initiator);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using OpenEbs.Iscsi.Login;
@@ -128,9 +129,15 @@ internal sealed class TextExchange(Connection connection, OperationalParameters 
         TextParameters.Append(_output, "TargetName", name);
         foreach (var (address, tag) in portals)
         {
-            var host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address.Address}]" : address.Address.ToString();
-            TextParameters.Append(_output, "TargetAddress", string.Create(CultureInfo.InvariantCulture, $"{host}:{address.Port},{tag}"));
+            TextParameters.Append(_output, "TargetAddress", string.Create(CultureInfo.InvariantCulture, $"{Spell(address)},{tag}"));
         }
+    }
+
+    /// <summary>RFC 7143 §13.8: domainname[:port], an IPv6 address in brackets.</summary>
+    public static string Spell(IPEndPoint address)
+    {
+        var host = address.AddressFamily == AddressFamily.InterNetworkV6 ? $"[{address.Address}]" : address.Address.ToString();
+        return string.Create(CultureInfo.InvariantCulture, $"{host}:{address.Port}");
     }
 
     private void Send(in BasicHeader request)

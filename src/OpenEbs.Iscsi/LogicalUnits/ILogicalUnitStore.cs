@@ -123,9 +123,21 @@ public interface ITargetCatalog
     /// <summary>For SendTargets in a discovery session: the targets that this initiator may log in to, once it has proved what they demand.</summary>
     ValueTask<IReadOnlyList<string>> ListTargetNamesAsync(LoginIdentity initiator, CancellationToken cancellationToken);
 
-    /// <summary>The portals through which a target can be reached, as host:port,portal-group-tag. <paramref name="localAddress"/> is the address that the initiator used:
-    /// it must be among them, spelled so (initiators match it as a string).</summary>
+    /// <summary>The portals through which a target can be reached by an initiator that used <paramref name="localAddress"/>, which must be among them, spelled so (initiators match it as a
+    /// string). Those that it cannot reach may be left out.</summary>
     ValueTask<IReadOnlyList<TargetPortalAddress>> ListPortalsAsync(string targetName, System.Net.IPEndPoint localAddress, CancellationToken cancellationToken);
+
+    /// <summary>The tags of all portal groups through which a target is offered, this portal's among them, whoever may reach them.</summary>
+    ValueTask<IReadOnlyList<int>> ListPortalGroupsAsync(string targetName, CancellationToken cancellationToken);
+
+    /// <summary>Where an initiator that begins a session is to be served. Asked after it has proven who it is.</summary>
+    /// <param name="targetName">The target.</param>
+    /// <param name="initiatorName">Who logs in.</param>
+    /// <param name="localAddress">The address that it used.</param>
+    /// <param name="isLeaving">The portal sends its sessions away: it stops, or was told so.</param>
+    /// <param name="cancellationToken">The connection ended.</param>
+    ValueTask<LoginRoute> RouteAsync(string targetName, string initiatorName, System.Net.IPEndPoint localAddress, bool isLeaving, CancellationToken cancellationToken) =>
+        new(new LoginRoute(isLeaving ? LoginPlace.Later : LoginPlace.Here));
 
     /// <summary>Attaches a session to LUN 0 of a target; null when there is no such target.
     /// The store is told when the session ends by <see cref="ReleaseAsync"/>.</summary>

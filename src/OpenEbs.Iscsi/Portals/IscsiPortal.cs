@@ -26,6 +26,7 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
     private readonly AddressLedger _addresses;
     private readonly List<Socket> _listeners = [];
     private readonly CancellationTokenSource _stopping = new();
+    private readonly HandOver _handOver;
     private Task _accepting = Task.CompletedTask;
     private Task _ticking = Task.CompletedTask;
     private long _connectionNumber;
@@ -58,10 +59,10 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
             Units = new LogicalUnitTable(options.PortalGroupTag, this),
             RefusalLog = new LogBudget(timeProvider),
         };
+        _handOver = new HandOver(_context);
     }
 
-    async ValueTask<IReadOnlyList<int>> IUnitDirectory.ListPortsAsync(string targetName, CancellationToken cancellationToken) =>
-        [.. (await _context.Catalog.ListPortalsAsync(targetName, BoundEndPoint!, cancellationToken)).Select(portal => portal.PortalGroupTag).Distinct()];
+    ValueTask<IReadOnlyList<int>> IUnitDirectory.ListPortsAsync(string targetName, CancellationToken cancellationToken) => _context.Catalog.ListPortalGroupsAsync(targetName, cancellationToken);
 
     ValueTask<ILogicalUnitStore?> IUnitDirectory.FindUnitAsync(ReadOnlyMemory<byte> designator, LoginIdentity initiator, CancellationToken cancellationToken) =>
         _context.Catalog.FindUnitAsync(designator, initiator, cancellationToken);
@@ -85,7 +86,7 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
         {
             if (connection.IsFullFeature)
             {
-                SendEvent(connection, AsyncEvent.AllConnectionsDropped);
+                TellDropped(connection);
                 await connection.Writer.DrainAsync().WaitAsync(CloseNoticeTimeout, _context.Time);
             }
         }
@@ -133,18 +134,28 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
         return Task.CompletedTask;
     }
 
-    /// <summary>Stops in order: no new connections; initiators are asked to log out (Async Message); commands in flight end; then what is left is
+    /// <summary>From now on sessions are sent away: initiators are asked to log out (Async Message) within <see cref="IscsiPortalOptions.HandOverTimeout"/>, after which their connections are closed, and
+    /// logins go where the catalog says. Until <see cref="EndHandOver"/>; nothing else ends.</summary>
+    public void BeginHandOver() => _handOver.Begin(Snapshot());
+
+    /// <summary>Sessions are served here again.</summary>
+    public void EndHandOver() => _handOver.End();
+
+    /// <summary>Stops in order: initiators are asked to log out (Async Message), and may log in elsewhere; commands in flight end; then what is left is
     /// closed. Takes at most <see cref="IscsiPortalOptions.StopTimeout"/> and the time that the store needs to settle aborted commands.</summary>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
         if (_listeners.Count == 0 || _stopping.IsCancellationRequested) return;
+
+        // Who has logged out asks here where to go: so the door stays open while sessions end.
+        if (_context.Options.RedirectsWhileStopping) await _handOver.StopAsync(Snapshot(), cancellationToken);
         await _stopping.CancelAsync();
         foreach (var listener in _listeners) listener.Dispose();
         await _accepting;
         var connections = Snapshot();
         foreach (var connection in connections)
         {
-            if (connection is { IsFullFeature: true, Session: not null }) SendEvent(connection, AsyncEvent.LogoutRequested);
+            if (HandOver.IsSession(connection) && !_handOver.IsOver) HandOver.RequestLogout(connection, _context.Options.StopTimeout);
             else connection.Drop(DropReason.PortalStopping);
         }
 
@@ -207,16 +218,15 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
         };
     }
 
-    /// <summary>RFC 7143 §11.9: with event 1 the target asks for a logout within Parameter3 seconds; with event 3 it says that it drops all connections of the session, and that Parameter2 and
-    /// Parameter3 seconds are to pass before (0) and within which (0) the initiator may come back for its tasks.</summary>
-    private void SendEvent(Connection connection, AsyncEvent code)
+    /// <summary>RFC 7143 §11.9: with event 3 the target says that it drops all connections of the session, and that Parameter2 and Parameter3 seconds are to pass before (0) and within which (0) the
+    /// initiator may come back for its tasks.</summary>
+    private static void TellDropped(Connection connection)
     {
         var pdu = connection.Writer.Rent();
         pdu.Header.Opcode = Opcode.AsyncMessage;
         pdu.Header.Flags = 0x80;
         pdu.Header.InitiatorTaskTag = BasicHeader.ReservedTag;
-        pdu.Header.Bytes[36] = (byte)code;
-        if (code == AsyncEvent.LogoutRequested) pdu.Header.Set16(42, (ushort)Math.Clamp(Math.Ceiling(_context.Options.StopTimeout.TotalSeconds), 1, 3600));
+        pdu.Header.Bytes[36] = (byte)AsyncEvent.AllConnectionsDropped;
         pdu.StatSN = StatSNUse.Advance;
         connection.Writer.Queue(pdu, flush: true);
     }

@@ -69,6 +69,14 @@ public sealed class IscsiPortalOptions
     /// <value>All that the platform has: sha3-256, sha256, sha1, md5.</value>
     public IReadOnlyList<Access.ChapAlgorithm> ChapAlgorithms { get; set; } = Access.ChapDigest.Supported;
 
+    /// <summary>While it stops the portal still answers logins, and sends them where the catalog says.</summary>
+    /// <value>False: it does not listen any more.</value>
+    public bool RedirectsWhileStopping { get; set; }
+
+    /// <summary>How long initiators have to log out when sessions are handed over to other portals.</summary>
+    /// <value>10 s.</value>
+    public TimeSpan HandOverTimeout { get; set; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Checks the options; the messages say what is wrong and what would be right.</summary>
     public IEnumerable<string> Validate()
     {
@@ -92,9 +100,9 @@ public sealed class IscsiPortalOptions
             yield return $"ChapAlgorithms has {algorithm}, which the cryptography of this platform does not have; leave it out.";
         }
 
-        if (LoginTimeout <= TimeSpan.Zero || NopInterval <= TimeSpan.Zero || NopTimeout <= TimeSpan.Zero || SendTimeout <= TimeSpan.Zero)
+        if (LoginTimeout <= TimeSpan.Zero || NopInterval <= TimeSpan.Zero || NopTimeout <= TimeSpan.Zero || SendTimeout <= TimeSpan.Zero || HandOverTimeout <= TimeSpan.Zero)
         {
-            yield return "LoginTimeout, NopInterval, NopTimeout and SendTimeout must be longer than zero.";
+            yield return "LoginTimeout, NopInterval, NopTimeout, SendTimeout and HandOverTimeout must be longer than zero.";
         }
     }
 }

@@ -9,6 +9,8 @@ namespace OpenEbs.Iscsi.Portals;
 /// <summary>What all connections of a portal share.</summary>
 internal sealed class PortalContext
 {
+    private bool _isLeaving;
+
     public required IscsiPortalOptions Options { get; init; }
 
     public required ITargetCatalog Catalog { get; init; }
@@ -29,4 +31,11 @@ internal sealed class PortalContext
 
     /// <summary>Which refused logins are logged: anybody can make them.</summary>
     public required LogBudget RefusalLog { get; init; }
+
+    /// <summary>The portal sends its sessions away.</summary>
+    public bool IsLeaving
+    {
+        get => Volatile.Read(ref _isLeaving);
+        set => Volatile.Write(ref _isLeaving, value);
+    }
 }

@@ -50,6 +50,13 @@ internal static class DevCommand
         var mediaErrorLimit = new Option<int>("--media-error-limit") { Description = "So many different media errors of a pool within a day mark it, and have it drained; 0 for never", DefaultValueFactory = _ => 10, CustomParser = CommandOptions.ParseNumber };
         var defaultAccess = new Option<string>("--default-access") { Description = "Who may log in to a volume without an access rule: all or none", HelpName = "all|none", DefaultValueFactory = _ => "all" };
         defaultAccess.AcceptOnlyFromAmong("all", "none");
+        var loginRedirection = new Option<string>("--login-redirection")
+        {
+            Description = "When logins are sent to another node's portal: never, leaving (while their node is drained or stops) or optimized (also to the portal beside the volume)",
+            HelpName = "never|leaving|optimized",
+            DefaultValueFactory = _ => "leaving",
+        };
+        loginRedirection.AcceptOnlyFromAmong("never", "leaving", "optimized");
         var noDemo = new Option<bool>("--no-demo") { Description = "Do not create the volume 'demo' when there is no volume" };
         var blockSize = new Option<int>("--block-size") { Description = "Logical block length of the volume 'demo': 512 or 4096", DefaultValueFactory = _ => 512, CustomParser = CommandOptions.ParseNumber };
         var logLevel = CommandOptions.LogLevel();
@@ -66,7 +73,7 @@ internal static class DevCommand
 
         var command = new Command("dev", "Run a whole cluster on this machine: nothing to install, nothing to configure.")
         {
-            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, rebuildLimit, maxRebuilds, scrubPeriod, scrubLimit, mediaErrorLimit, zones, defaultAccess, noDemo, blockSize, logLevel,
+            data, iscsiPort, httpPort, siloPort, gatewayPort, pools, nodes, restartDelay, replacementDelay, rebuildLimit, maxRebuilds, scrubPeriod, scrubLimit, mediaErrorLimit, zones, defaultAccess, loginRedirection, noDemo, blockSize, logLevel,
         };
         command.SetAction((parsed, cancellationToken) => DevCluster.RunAsync(
             new DevOptions
@@ -87,6 +94,7 @@ internal static class DevCommand
                 ScrubPeriod = parsed.GetValue(scrubPeriod),
                 ScrubLimit = parsed.GetValue(scrubLimit)!,
                 MediaErrorLimit = parsed.GetValue(mediaErrorLimit),
+                LoginRedirection = parsed.GetValue(loginRedirection)!,
                 Demo = !parsed.GetValue(noDemo),
                 BlockLength = parsed.GetValue(blockSize),
                 LogLevel = parsed.GetValue(logLevel),

@@ -16,6 +16,18 @@ internal enum NodeRole
     Control,
 }
 
+/// <summary>When a portal sends a login to another one (iSCSI: Target moved temporarily).</summary>
+internal enum LoginRedirection
+{
+    Never,
+
+    /// <summary>While the node is drained or stops: initiators are asked to log out as well.</summary>
+    Leaving,
+
+    /// <summary>Also when the volume is coordinated on another node, where others use it: for initiators with one path each.</summary>
+    Optimized,
+}
+
 /// <summary>Where the cluster's membership and volume records live.</summary>
 internal enum MetadataStore
 {
@@ -64,6 +76,11 @@ internal sealed class NodeOptions
     /// <summary>Port of the iSCSI portal (role gateway).</summary>
     /// <value>3260</value>
     public int IscsiPort { get; set; } = 3260;
+
+    /// <summary>When this node's portal sends initiators to another node's: never; leaving (while this node is drained or stops); optimized (also to the portal beside the volume). An initiator that has
+    /// another session with the volume is never sent to the same portal twice.</summary>
+    /// <value>leaving</value>
+    public string LoginRedirection { get; set; } = "leaving";
 
     /// <summary>Port of REST, dashboard, health and metrics.</summary>
     /// <value>8080</value>
@@ -143,6 +160,9 @@ internal sealed class NodeOptions
 
     public bool HasRole(NodeRole role) =>
         Roles is not { Count: > 0 } || Roles.Any(text => Enum.TryParse<NodeRole>(text, ignoreCase: true, out var parsed) && parsed == role);
+
+    [JsonIgnore]
+    public LoginRedirection EffectiveLoginRedirection => Enum.Parse<LoginRedirection>(LoginRedirection, ignoreCase: true);
 
     [JsonIgnore]
     public int EffectiveSentinelPort => SentinelPort ?? SiloPort + 50;

@@ -40,6 +40,8 @@ internal sealed class NodeOptionsValidator : IValidateOptions<NodeOptions>
         if (options.MediaErrorLimit is < 0 or > 1000) yield return $"MediaErrorLimit is {options.MediaErrorLimit}; give 1 to 1000 errors, or 0 to mark no pool";
         if (!Duration.TryParse(options.MediaErrorWindow, out var window) || window <= TimeSpan.Zero) yield return $"MediaErrorWindow is '{options.MediaErrorWindow}'; write it like 24h, {Duration.Examples}";
         if (options.MaxRebuilds is < 1 or > 100) yield return $"MaxRebuilds is {options.MaxRebuilds}; give 1 to 100";
+        if (!Enum.TryParse<LoginRedirection>(options.LoginRedirection, ignoreCase: true, out _) || int.TryParse(options.LoginRedirection, out _))
+            yield return $"LoginRedirection is '{options.LoginRedirection}'; give never, leaving or optimized";
         if (options.TraceRatio is not (>= 0 and <= 1)) yield return $"TraceRatio is {options.TraceRatio}; give a number from 0 (none) to 1 (every command)";
     }
 

@@ -32,6 +32,9 @@ internal sealed record DevOptions
     public string ScrubLimit { get; init; } = "200MiB/s";
     public int MediaErrorLimit { get; init; } = 10;
 
+    /// <summary>As in <see cref="NodeOptions.LoginRedirection"/>.</summary>
+    public string LoginRedirection { get; init; } = "leaving";
+
     /// <summary>Create a volume named demo when there is none.</summary>
     public required bool Demo { get; init; }
 
@@ -56,6 +59,7 @@ internal sealed record DevOptions
         ScrubPeriod = Duration.Format(ScrubPeriod),
         ScrubLimit = ScrubLimit,
         MediaErrorLimit = MediaErrorLimit,
+        LoginRedirection = LoginRedirection,
         ReplacementDelay = Duration.Format(ReplacementDelay),
         Pools = [.. Enumerable.Range(index * PoolsPerNode + 1, PoolsPerNode).Select(number => new PoolOptions
         {

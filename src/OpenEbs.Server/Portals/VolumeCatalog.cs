@@ -15,6 +15,7 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
     public const string TargetPrefix = "iqn.2016-09.com.openebs.orleans:";
 
     private static readonly TimeSpan SharedStatePatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan RoutePatience = TimeSpan.FromSeconds(1);
 
     public async ValueTask<LoginDecision> DecideAsync(LoginIdentity login, CancellationToken cancellationToken)
     {
@@ -36,14 +37,33 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
     public async ValueTask<IReadOnlyList<TargetPortalAddress>> ListPortalsAsync(string targetName, IPEndPoint localAddress, CancellationToken cancellationToken)
     {
         // This portal first, spelled as the initiator reached it (it compares strings); then the others, as they announce themselves.
-        var portals = new List<TargetPortalAddress> { new(localAddress, PortalGroup.TagOf(options)) };
-        var nodes = await grains.GetGrain<IClusterGrain>(0).ListNodesAsync().WaitAsync(cancellationToken);
-        foreach (var node in nodes.Where(node => node.Status == nameof(SiloStatus.Active) && node.Name != options.NodeName))
-        {
-            if (IPEndPoint.TryParse(node.Portal, out var address)) portals.Add(new TargetPortalAddress(address, PortalGroup.TagOf(address)));
-        }
+        var others = OtherPortals.Within(await ListOthersAsync(cancellationToken), localAddress.Address);
+        return [new(localAddress, PortalGroup.TagOf(options)), .. others.Select(other => new TargetPortalAddress(other.Address, PortalGroup.TagOf(other.Address)))];
+    }
 
-        return portals;
+    public async ValueTask<IReadOnlyList<int>> ListPortalGroupsAsync(string targetName, CancellationToken cancellationToken) =>
+        [.. (await ListOthersAsync(cancellationToken)).Select(other => PortalGroup.TagOf(other.Address)).Prepend(PortalGroup.TagOf(options)).Distinct()];
+
+    /// <summary>The node is drained, and initiators can go to another portal.</summary>
+    public async ValueTask<bool> IsToLeaveAsync(CancellationToken cancellationToken) => gateway.IsLeaving && (await ListOthersAsync(cancellationToken)).Any(other => !other.IsLeaving);
+
+    public async ValueTask<LoginRoute> RouteAsync(string targetName, string initiatorName, IPEndPoint localAddress, bool isLeaving, CancellationToken cancellationToken)
+    {
+        var redirection = options.EffectiveLoginRedirection;
+        var here = new LoginRoute(isLeaving ? LoginPlace.Later : LoginPlace.Here);
+        if (VolumeOf(targetName) is not { } volume || redirection == LoginRedirection.Never || (!isLeaving && redirection != LoginRedirection.Optimized)) return here;
+        try
+        {
+            var others = OtherPortals.Within(await ListOthersAsync(cancellationToken), localAddress.Address);
+            if (others.Count == 0) return here;
+            var view = await grains.GetGrain<IVolumeGrain>(volume).DescribeAsync().AsTask().WaitAsync(RoutePatience, cancellationToken);
+            return OtherPortals.Route(others, view, initiatorName, options.NodeName, isLeaving);
+        }
+        catch (Exception failure) when (failure is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
+        {
+            // Nobody can say now where it would be better: if the volume is away, attaching to it says so.
+            return here;
+        }
     }
 
     public async ValueTask<ILogicalUnitStore?> AttachAsync(string targetName, SessionFacts session, CancellationToken cancellationToken)
@@ -82,6 +102,9 @@ internal sealed class VolumeCatalog(IGrainFactory grains, VolumeGateway gateway,
             return null;
         }
     }
+
+    private async ValueTask<IReadOnlyList<OtherPortal>> ListOthersAsync(CancellationToken cancellationToken) =>
+        OtherPortals.Of(await grains.GetGrain<IClusterGrain>(0).ListNodesAsync().WaitAsync(cancellationToken), options.NodeName);
 
     /// <summary>The volume behind a target name; null for a name that is not one of ours.</summary>
     public static string? VolumeOf(string targetName) =>

@@ -33,12 +33,12 @@ public sealed class NodeConfigurationTests : IDisposable
     public void Load_WithSeveralProblems_ReportsThemAll()
     {
         var exception = Load("""
-            { "OpenEbs": { "Roles": ["storage", "cook"], "HttpPort": 99999, "SiloPort": 4000, "IscsiPort": 4000, "BindAddress": "0.0.0.0", "TraceRatio": 2, "MaxMoves": 0, "MaxOverprovisioning": 0.5, "Zone": "rack 1", "Labels": { "di sk": "ssd" },
+            { "OpenEbs": { "Roles": ["storage", "cook"], "HttpPort": 99999, "SiloPort": 4000, "IscsiPort": 4000, "BindAddress": "0.0.0.0", "TraceRatio": 2, "LoginRedirection": "sometimes", "MaxMoves": 0, "MaxOverprovisioning": 0.5, "Zone": "rack 1", "Labels": { "di sk": "ssd" },
               "DefaultAccess": "some", "Iscsi": { "MaxSessions": 0, "MaxConnectionsPerAddress": 0, "NopInterval": "0s", "ChapAlgorithms": ["md4"], "DiscoveryCredentials": ["A b"], "Interfaces": ["no-such0"], "ConnectionRatePerAddress": 0, "MaxSessionsPerVolume": 0 },
               "Pools": [ { "Id": "a", "Path": "/x", "Capacity": "1GB" }, { "Id": "a", "Path": "/x" } ] } }
             """);
 
-        string[] expected = ["'cook'", "HttpPort is 99999", "SiloPort and IscsiPort are both 4000", "AdvertisedAddress is absent", "TraceRatio is 2", "MaxMoves is 0", "MaxOverprovisioning is 0.5", "Zone is 'rack 1'", "'di sk' cannot be the key of a label", "write 1Gi", "Id 'a' twice", "Path '/x' twice", "Metadata:Path is empty",
+        string[] expected = ["'cook'", "HttpPort is 99999", "SiloPort and IscsiPort are both 4000", "AdvertisedAddress is absent", "TraceRatio is 2", "LoginRedirection is 'sometimes'", "MaxMoves is 0", "MaxOverprovisioning is 0.5", "Zone is 'rack 1'", "'di sk' cannot be the key of a label", "write 1Gi", "Id 'a' twice", "Path '/x' twice", "Metadata:Path is empty",
             "DefaultAccess is 'some'", "MaxSessions is 0", "MaxConnectionsPerAddress is 0", "Iscsi:NopInterval is '0s'", "'md4'; this platform has", "'A b', which is no name", "'no-such0'; give an IP address", "ConnectionRatePerAddress is 0", "MaxSessionsPerVolume is 0"];
         Assert.All(expected, part => Assert.Contains(part, exception.Message, StringComparison.Ordinal));
     }
@@ -60,7 +60,7 @@ public sealed class NodeConfigurationTests : IDisposable
         {
             NodeName = "n", SiloPort = 1, SentinelPort = 0, OrleansGatewayPort = 2, IscsiPort = 3, HttpPort = 4, Pools = [new PoolOptions { Id = "p", Path = "/p", Capacity = "1Gi" }],
             Metadata = new MetadataOptions { Path = "/m.db" }, TraceRatio = 0.5, Roles = ["storage"], AdvertisedAddress = "10.0.0.1", ClusterId = "c", BindAddress = "10.0.0.1",
-            ReplacementDelay = "1m", RebuildLimit = "5Mi", MaxRebuilds = 7, ScrubPeriod = "1d", ScrubLimit = "6Mi", MediaErrorLimit = 3, MediaErrorWindow = "2h", PoolNearlyFullPercent = 70, PoolFullPercent = 80,
+            ReplacementDelay = "1m", RebuildLimit = "5Mi", MaxRebuilds = 7, ScrubPeriod = "1d", ScrubLimit = "6Mi", MediaErrorLimit = 3, LoginRedirection = "optimized", MediaErrorWindow = "2h", PoolNearlyFullPercent = 70, PoolFullPercent = 80,
             MaxMoves = 3, MaxMovesPerNode = 1, MaxOverprovisioning = 2, Zone = "z", Labels = new Dictionary<string, string> { ["disk"] = "ssd" },
             DefaultAccess = "all", Iscsi = new IscsiOptions { MaxSessions = 7, DiscoveryCredentials = ["c"], NopInterval = "3s" },
         };
