@@ -24,6 +24,11 @@ while IFS=$'\t' read -r test result detail; do
   esac
 done <"$results"
 sed 's/^/  /' "$LOGS/table.txt"
+# The one that cannot pass where a physical block is eight logical ones.
+if [ "$TARGET" = dev ]; then
+  single() { create_volume large-blocks 128Mi --block-size 4096 && iscsi-test-cu -d -t SCSI.GetLBAStatus.UnmapSingle "iscsi://$PORTAL/${IQN%:*}:large-blocks/0" | tee "$LOGS/large-blocks.txt" && grep -q 'UnmapSingle .*passed' "$LOGS/large-blocks.txt"; }
+  check SCSI.GetLBAStatus.UnmapSingle-with-4096-byte-blocks single
+fi
 alive "$SERVER_PID" && pass target-lives-on || fail target-lives-on "the target ended"
 check clean-stop stop_target
 finish
