@@ -9,7 +9,7 @@ NODES=${NODES:-1} NODE_ARGS=(); [ "$NODES" = 1 ] || NODE_ARGS=(--nodes "$NODES")
 start_target 128M ${NODE_ARGS[@]+"${NODE_ARGS[@]}"} || { fail start "the target did not start"; finish; }
 PORTALS=(-p "$PORTAL"); [ "$NODES" = 1 ] || PORTALS+=(-p "127.0.0.1:$((ISCSI_PORT + 1))")
 VMI_EXTRA="${VMI_EXTRA:-} libiscsi-bin" "$VM/initiator.sh" "${PORTALS[@]}" -t "$IQN" -i "$VM/guest-lib.sh" -i "$HERE/conformance/suites.sh" -o "$LOGS/guest" -T "${LIMIT:-3000}" \
-  -e PART="$PART" -e LUN="$LUN" -e LIM="${LIM:-240}" "$VM/guest-linux.sh" 2>"$LOGS/vm.err" | tee "$WORK/out"
+  -e PART="$PART" -e LUN="$LUN" -e LIM="${LIM:-240}" -e BUDGET=$((${LIMIT:-3000} - 90)) "$VM/guest-linux.sh" 2>"$LOGS/vm.err" | tee "$WORK/out"
 rc=${PIPESTATUS[0]}; FAILED=$((FAILED + $(grep -c '^FAIL' "$WORK/out")))
 [ "$rc" -lt 2 ] || fail vm "exit $rc: $(tail -n 3 "$LOGS/vm.err")"
 results=$LOGS/guest/suites/results.tsv; [ -s "$results" ] || { fail suites "no results"; finish; }

@@ -97,6 +97,7 @@ P=${PORTALS%% *}; setting "$P" node.session.timeo.replacement_timeout 120
 check single-login login "$P" || finish
 D=$(disk "$P") || { fail single-disk "no disk"; finish; }
 check single-mount mount "$D" /mnt/v || finish
+SEEN=$(dmesg | wc -l)
 current() { iscsiadm -m session -P 1 | sed -n 's/.*Current Portal: \([0-9.:]*\),.*/\1/p'; }
 moved() { local i c; for ((i = 0; i < 150; i++)); do c=$(current); [ -n "$c" ] && [ "$c" != "$1" ] && return 0; sleep 0.2; done; iscsiadm -m session -P 1; return 1; }
 load
@@ -112,5 +113,5 @@ check single-mount-read-only mount -o ro "$D" /mnt/v
 sums() { cd /mnt/v && sha256sum --quiet -c /out/sums; local rc=$?; cd /; return $rc; }
 check checksums-equal sums
 umount /mnt/v; check last-logout logout "$P"
-errors=$(kernel_errors | grep -v 'dev sd.*I/O error'); [ -z "$errors" ] && pass no-kernel-error || note "$errors"
+errors=$(dmesg | tail -n +$((SEEN + 1)) | grep -E 'I/O error|EXT4-fs error|Aborting journal'); [ -z "$errors" ] && pass single-no-kernel-error || fail single-no-kernel-error "$errors"
 finish
