@@ -7,24 +7,6 @@ namespace OpenEbs.Rest;
 /// <summary>A replicated block volume.</summary>
 public sealed record VolumeResource
 {
-    /// <summary>When the last scrub of the whole volume ended; absent when there was none yet.</summary>
-    public DateTimeOffset? LastScrubAt { get; init; }
-
-    /// <summary>How far the present scrub has come, 0 to 1.</summary>
-    public double ScrubProgress { get; init; }
-
-    /// <summary>A scrub that was asked for is under way.</summary>
-    public bool IsScrubbing { get; init; }
-
-    /// <summary>The last scrub of the whole volume; absent when there was none yet.</summary>
-    public ScrubResource? LastScrub { get; init; }
-
-    /// <summary>The scrub under way; absent between two.</summary>
-    public ScrubResource? PresentScrub { get; init; }
-
-    /// <summary>What the cluster would do for the volume and cannot, such as making a replica for which there is no pool; empty when there is nothing.</summary>
-    public string Concern { get; init; } = "";
-
     /// <summary>Name, unique in the cluster; also the last part of the target name.</summary>
     public required string Name { get; init; }
 
@@ -99,4 +81,22 @@ public sealed record VolumeResource
 
     /// <summary>iSCSI sessions on the volume.</summary>
     public required IReadOnlyList<SessionResource> Sessions { get; init; }
+
+    /// <summary>When the last scrub of the whole volume ended; absent when there was none yet.</summary>
+    public DateTimeOffset? LastScrubAt { get; init; }
+
+    /// <summary>How far the present scrub has come, 0 to 1.</summary>
+    public double ScrubProgress { get; init; }
+
+    /// <summary>A scrub that was asked for is under way.</summary>
+    public bool IsScrubbing { get; init; }
+
+    /// <summary>The last scrub of the whole volume; absent when there was none yet.</summary>
+    public ScrubResource? LastScrub { get; init; }
+
+    /// <summary>The scrub under way; absent between two.</summary>
+    public ScrubResource? PresentScrub { get; init; }
+
+    /// <summary>What the cluster would do for the volume and cannot, such as making a replica for which there is no pool; empty when there is nothing.</summary>
+    public string Concern { get; init; } = "";
 }
