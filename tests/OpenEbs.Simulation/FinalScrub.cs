@@ -69,10 +69,11 @@ internal static class FinalScrub
         for (var askedAt = -AskAgain.Ticks - 1; world.Records.Record.LastScrub is not { IsAskedFor: true } last || last == before;)
         {
             if (world.Scheduler.Now > deadline) throw new PromiseBrokenException(Promise.FaultsAreInvisible, $"a scrub has not ended within {Limit} though nothing is wrong any more");
-            if (world.Scheduler.Now - askedAt > AskAgain.Ticks && world.Placement.Activations.LastOrDefault(activation => activation.IsUsable) is { } activation)
+            if (world.Scheduler.Now - askedAt > AskAgain.Ticks)
             {
+                // Opens the volume anew where nobody has it any more, as a call that asks for a scrub does.
                 askedAt = world.Scheduler.Now;
-                activation.Scrub();
+                world.Placement.Locate(static _ => false).Scrub();
             }
 
             await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
