@@ -4,8 +4,8 @@
 # and is still in the list. A skip that is not in the list is a failure too (of dev). NODES=3: three nodes, three replicas, the second path through another node's
 # gateway. TARGET=tgt: the same suite against tgt, for comparison.
 . "$(dirname "$0")/lib.sh"
+. "$ROOT/tests/peers/conformance/judge.sh"
 need tools iscsi-test-cu ss curl jq
-EXPECTED=$(dirname "$0")/conformance/expected
 NODES=${NODES:-1} NODE_ARGS=()
 [ "$NODES" = 1 ] || NODE_ARGS=(--nodes "$NODES")
 start_target 128M ${NODE_ARGS[@]+"${NODE_ARGS[@]}"} || { fail start "the target did not start"; finish; }
@@ -13,16 +13,7 @@ SECOND=$URL; [ "$NODES" = 1 ] || SECOND=iscsi://127.0.0.1:$((ISCSI_PORT + 1))/$I
 LIM=${LIM:-100} bash "$(dirname "$0")/conformance/suites.sh" -o "$LOGS/suites" -x -S ${SUITES:+-f "$SUITES"} "$URL" "$SECOND" >"$LOGS/table.txt" 2>&1
 results=$LOGS/suites/results.tsv
 [ -s "$results" ] || { fail suites "no results: $(tail -n 3 "$LOGS/table.txt")"; finish; }
-while IFS=$'\t' read -r test result detail; do
-  reason=$(awk -v t="$test" '$1 == t {$1 = ""; sub(/^ +/, ""); print; exit}' "$EXPECTED")
-  case $result:${reason:+expected} in
-    PASS:) pass "$test";;
-    PASS:expected) if [ "$TARGET" = dev ]; then fail "$test" "passes now: take it off tests/peers/conformance/expected"; else pass "$test"; fi;;
-    *:expected) skip "$test" "$result as expected: $reason";;
-    SKIP:) if [ "$TARGET" = dev ]; then fail "$test" "skipped ($detail), and tests/peers/conformance/expected does not say why"; else skip "$test" "$detail"; fi;;
-    *) fail "$test" "$result $detail";;
-  esac
-done <"$results"
+judge "$results" "$ROOT/tests/peers/conformance/expected"
 sed 's/^/  /' "$LOGS/table.txt"
 # The one that cannot pass where a physical block is eight logical ones.
 if [ "$TARGET" = dev ]; then

@@ -3,7 +3,8 @@
 # does not pass, with the reason, as conformance/expected does. Builds an image of the VM with libiscsi-bin in it first. NODES=3: three nodes, the second path through another node's gateway.
 # TARGET=tgt: the same against tgt.
 . "$(dirname "$0")/lib.sh"
-HERE=$(cd "$(dirname "$0")" && pwd) VM=$HERE/vm EXPECTED=$HERE/conformance/expected-linux
+. "$ROOT/tests/peers/conformance/judge.sh"
+HERE=$(cd "$(dirname "$0")" && pwd) VM=$HERE/vm
 need tools qemu-system-x86_64 cpio ss curl jq
 NODES=${NODES:-1} NODE_ARGS=(); [ "$NODES" = 1 ] || NODE_ARGS=(--nodes "$NODES")
 start_target 128M ${NODE_ARGS[@]+"${NODE_ARGS[@]}"} || { fail start "the target did not start"; finish; }
@@ -13,16 +14,7 @@ VMI_EXTRA="${VMI_EXTRA:-} libiscsi-bin" "$VM/initiator.sh" "${PORTALS[@]}" -t "$
 rc=${PIPESTATUS[0]}; FAILED=$((FAILED + $(grep -c '^FAIL' "$WORK/out")))
 [ "$rc" -lt 2 ] || fail vm "exit $rc: $(tail -n 3 "$LOGS/vm.err")"
 results=$LOGS/guest/suites/results.tsv; [ -s "$results" ] || { fail suites "no results"; finish; }
-while IFS=$'\t' read -r test result detail; do
-  reason=$(awk -v t="$test" '$1 == t {$1 = ""; sub(/^ +/, ""); print; exit}' "$EXPECTED")
-  case $result:${reason:+expected} in
-    PASS:) pass "$test";;
-    PASS:expected) if [ "$TARGET" = dev ]; then fail "$test" "passes now: take it off tests/peers/conformance/expected-linux"; else pass "$test"; fi;;
-    *:expected) skip "$test" "$result as expected: $reason";;
-    SKIP:) if [ "$TARGET" = dev ]; then fail "$test" "skipped ($detail), and tests/peers/conformance/expected-linux does not say why"; else skip "$test" "$detail"; fi;;
-    *) fail "$test" "$result $detail";;
-  esac
-done <"$results"
+judge "$results" "$ROOT/tests/peers/conformance/expected-linux"
 sed 's/^/  /' "$LOGS/guest/table.txt"
 check clean-stop stop_target
 finish

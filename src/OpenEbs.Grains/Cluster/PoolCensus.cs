@@ -37,7 +37,14 @@ internal sealed partial class PoolCensus(IGrainFactory grains, NodeDirectory nod
     }
 
     /// <summary>A node of an older release does not say these.</summary>
-    private static PoolView Complete(PoolView pool) => pool with { Labels = pool.Labels ?? new Dictionary<string, string>(), AvailabilityReason = pool.AvailabilityReason ?? "", MediaErrors = pool.MediaErrors ?? [], Suspicion = pool.Suspicion ?? "" };
+    internal static PoolView Complete(PoolView pool) => pool with
+    {
+        Labels = pool.Labels ?? new Dictionary<string, string>(),
+        AvailabilityReason = pool.AvailabilityReason ?? "",
+        MediaErrors = pool.MediaErrors ?? [],
+        Suspicion = pool.Suspicion ?? "",
+        Shortage = pool.Shortage ?? "",
+    };
 
     private PoolView Absent(string id, RegisteredPool pool)
     {

@@ -21,12 +21,10 @@ internal sealed class AddressLedger(IscsiPortalOptions options, TimeProvider tim
         if (!_entries.TryGetValue(key, out var entry))
         {
             if (_entries.Count >= options.MaxConnections * 4) ForgetIdle(onlyFull: false);
-            _entries[key] = entry = new Entry { Tokens = options.ConnectionBurstPerAddress, At = time.GetTimestamp() };
+            _entries[key] = entry = new Entry(new TokenBucket(options.ConnectionBurstPerAddress, options.ConnectionRatePerAddress, time));
         }
 
-        Refill(entry);
-        if (entry.Tokens < 1) return Pdus.DropReason.AddressRate;
-        entry.Tokens--;
+        if (!entry.Attempts.TryTake()) return Pdus.DropReason.AddressRate;
         if (entry.Open >= options.MaxConnectionsPerAddress) return Pdus.DropReason.AddressLimit;
         entry.Open++;
         return null;
@@ -45,16 +43,8 @@ internal sealed class AddressLedger(IscsiPortalOptions options, TimeProvider tim
         foreach (var (key, entry) in _entries)
         {
             if (entry.Open > 0) continue;
-            Refill(entry);
-            if (!onlyFull || entry.Tokens >= options.ConnectionBurstPerAddress) _entries.Remove(key);
+            if (!onlyFull || entry.Attempts.IsFull) _entries.Remove(key);
         }
-    }
-
-    private void Refill(Entry entry)
-    {
-        var now = time.GetTimestamp();
-        entry.Tokens = Math.Min(options.ConnectionBurstPerAddress, entry.Tokens + (time.GetElapsedTime(entry.At, now).TotalSeconds * options.ConnectionRatePerAddress));
-        entry.At = now;
     }
 
     /// <summary>What stands for an address: itself, or its network.</summary>
@@ -67,12 +57,10 @@ internal sealed class AddressLedger(IscsiPortalOptions options, TimeProvider tim
         return new IPAddress(bytes);
     }
 
-    private sealed class Entry
+    private sealed class Entry(TokenBucket attempts)
     {
+        public TokenBucket Attempts { get; } = attempts;
+
         public int Open { get; set; }
-
-        public double Tokens { get; set; }
-
-        public long At { get; set; }
     }
 }

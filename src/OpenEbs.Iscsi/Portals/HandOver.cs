@@ -16,14 +16,21 @@ internal sealed class HandOver(PortalContext portal)
     public static bool IsSession(Connection connection) => connection is { IsFullFeature: true, Session: not null };
 
     /// <summary>RFC 7143 §11.9: event 1, the target asks for a logout within Parameter3 seconds.</summary>
-    public static void RequestLogout(Connection connection, TimeSpan within)
+    public static void RequestLogout(Connection connection, TimeSpan within) =>
+        Tell(connection, AsyncEvent.LogoutRequested, (ushort)Math.Clamp(Math.Ceiling(within.TotalSeconds), 1, 3600));
+
+    /// <summary>RFC 7143 §11.9: with event 3 the target says that it drops all connections of the session, and that Parameter2 and Parameter3 seconds are to pass before (0) and within which (0) the
+    /// initiator may come back for its tasks.</summary>
+    public static void TellDropped(Connection connection) => Tell(connection, AsyncEvent.AllConnectionsDropped, parameter3: 0);
+
+    private static void Tell(Connection connection, AsyncEvent what, ushort parameter3)
     {
         var pdu = connection.Writer.Rent();
         pdu.Header.Opcode = Opcode.AsyncMessage;
         pdu.Header.Flags = 0x80;
         pdu.Header.InitiatorTaskTag = BasicHeader.ReservedTag;
-        pdu.Header.Bytes[36] = (byte)AsyncEvent.LogoutRequested;
-        pdu.Header.Set16(42, (ushort)Math.Clamp(Math.Ceiling(within.TotalSeconds), 1, 3600));
+        pdu.Header.Bytes[36] = (byte)what;
+        pdu.Header.Set16(42, parameter3);
         pdu.StatSN = StatSNUse.Advance;
         connection.Writer.Queue(pdu, flush: true);
     }

@@ -86,7 +86,7 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
         {
             if (connection.IsFullFeature)
             {
-                TellDropped(connection);
+                HandOver.TellDropped(connection);
                 await connection.Writer.DrainAsync().WaitAsync(CloseNoticeTimeout, _context.Time);
             }
         }
@@ -216,19 +216,6 @@ public sealed partial class IscsiPortal : IUnitDirectory, IAsyncDisposable
             CommandCount = traffic.CommandCount,
             LastCommandAt = traffic.LastCommand is not 0 and var last ? _context.Time.GetUtcNow() - _context.Time.GetElapsedTime(last) : null,
         };
-    }
-
-    /// <summary>RFC 7143 §11.9: with event 3 the target says that it drops all connections of the session, and that Parameter2 and Parameter3 seconds are to pass before (0) and within which (0) the
-    /// initiator may come back for its tasks.</summary>
-    private static void TellDropped(Connection connection)
-    {
-        var pdu = connection.Writer.Rent();
-        pdu.Header.Opcode = Opcode.AsyncMessage;
-        pdu.Header.Flags = 0x80;
-        pdu.Header.InitiatorTaskTag = BasicHeader.ReservedTag;
-        pdu.Header.Bytes[36] = (byte)AsyncEvent.AllConnectionsDropped;
-        pdu.StatSN = StatSNUse.Advance;
-        connection.Writer.Queue(pdu, flush: true);
     }
 
     private List<Connection> Snapshot()

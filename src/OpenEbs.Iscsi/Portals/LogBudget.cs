@@ -7,8 +7,7 @@ internal sealed class LogBudget(TimeProvider time)
     private const double LinesPerSecond = 10;
 
     private readonly Lock _gate = new();
-    private double _tokens = Burst;
-    private long _at = time.GetTimestamp();
+    private readonly TokenBucket _lines = new(Burst, LinesPerSecond, time);
     private long _omitted;
 
     /// <summary>True when a line may be written; then <paramref name="omitted"/> lines were left out since the last.</summary>
@@ -16,17 +15,13 @@ internal sealed class LogBudget(TimeProvider time)
     {
         lock (_gate)
         {
-            var now = time.GetTimestamp();
-            _tokens = Math.Min(Burst, _tokens + (time.GetElapsedTime(_at, now).TotalSeconds * LinesPerSecond));
-            _at = now;
             omitted = _omitted;
-            if (_tokens < 1)
+            if (!_lines.TryTake())
             {
                 _omitted++;
                 return false;
             }
 
-            _tokens--;
             _omitted = 0;
             return true;
         }

@@ -1,15 +1,18 @@
+using System.Collections.Concurrent;
 using System.Threading.Tasks.Sources;
 
 namespace OpenEbs.Server.Metadata;
 
 /// <summary>A few threads for calls that block in SQLite: a store that is locked, or on a slow disk, then holds up only who waits for it. On the thread pool of a small machine a handful
 /// of such calls leaves no thread to answer membership probes with, and the node is declared dead.</summary>
-internal sealed class MetadataThreads(int maxThreads)
+internal sealed class MetadataThreads
 {
-    private readonly object _gate = new();
-    private readonly Queue<Action> _waiting = new();
-    private int _idleThreads;
-    private int _threads;
+    private readonly BlockingCollection<Action> _waiting = [];
+
+    private MetadataThreads(int count)
+    {
+        for (var i = 0; i < count; i++) new Thread(Run) { IsBackground = true, Name = "openebs-metadata" }.UnsafeStart();
+    }
 
     /// <summary>Those of the process. SQLite lets one write at a time; more threads only let reads pass writers that wait.</summary>
     public static MetadataThreads Shared { get; } = new(8);
@@ -21,38 +24,9 @@ internal sealed class MetadataThreads(int maxThreads)
         return new ValueTask<T>(begun, begun.Version);
     }
 
-    private void Enqueue(Action work)
-    {
-        bool start;
-        lock (_gate)
-        {
-            _waiting.Enqueue(work);
-            start = _idleThreads < _waiting.Count && _threads < maxThreads;
-            if (start) _threads++;
-            else Monitor.Pulse(_gate);
-        }
-
-        if (start) new Thread(Run) { IsBackground = true, Name = "openebs-metadata" }.UnsafeStart();
-    }
-
     private void Run()
     {
-        while (true) Take()();
-    }
-
-    private Action Take()
-    {
-        lock (_gate)
-        {
-            while (_waiting.Count == 0)
-            {
-                _idleThreads++;
-                Monitor.Wait(_gate);
-                _idleThreads--;
-            }
-
-            return _waiting.Dequeue();
-        }
+        foreach (var call in _waiting.GetConsumingEnumerable()) call();
     }
 
     /// <summary>Begins when its continuation is there, not before: were it done by then, the awaiter would go on where it is, and block that thread with the rest of its query.</summary>
@@ -69,7 +43,7 @@ internal sealed class MetadataThreads(int maxThreads)
         public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
         {
             _core.OnCompleted(continuation, state, token, flags);
-            threads.Enqueue(Run);
+            threads._waiting.Add(Run);
         }
 
         private void Run()

@@ -33,6 +33,9 @@ internal sealed class FileHandle : IDisposable
         files.Add(this);
     }
 
+    /// <summary>Where it stands among those that are open; negative for one that does not. Belongs to <see cref="OpenFiles"/>.</summary>
+    public int Place { get; set; } = -1;
+
     public bool IsDisposed => Volatile.Read(ref _isDisposed);
 
     /// <summary>False while using it means to open it first, which may wait for the disk.</summary>

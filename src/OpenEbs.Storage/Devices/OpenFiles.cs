@@ -27,6 +27,7 @@ internal sealed class OpenFiles(int capacity)
     {
         lock (_gate)
         {
+            file.Place = _open.Count;
             _open.Add(file);
             if (_open.Count > capacity) CloseSome(capacity - (capacity / 8));
         }
@@ -36,8 +37,7 @@ internal sealed class OpenFiles(int capacity)
     {
         lock (_gate)
         {
-            var index = _open.IndexOf(file);
-            if (index >= 0) RemoveAt(index);
+            if (file.Place >= 0) RemoveAt(file.Place);
         }
     }
 
@@ -67,7 +67,8 @@ internal sealed class OpenFiles(int capacity)
 
     private void RemoveAt(int index)
     {
-        _open[index] = _open[^1];
+        _open[index].Place = -1;
+        if (index < _open.Count - 1) (_open[index] = _open[^1]).Place = index;
         _open.RemoveAt(_open.Count - 1);
     }
 }

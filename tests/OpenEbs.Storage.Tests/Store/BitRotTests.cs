@@ -125,7 +125,7 @@ public sealed class BitRotTests(ITestOutputHelper output)
         var store = await host.OpenAsync();
         Assert.Equal(run.Model.Last, store.Status.Last);
         Assert.False(store.Status.IsDamaged);
-        await ReadAllAsync(store, run);
+        await TestBlocks.CheckAllAsync(store, run.Model.Stamps);
         var (repaired, damage) = await ScrubAsync(store);
         Assert.True(repaired.Count + damage.Count == 0, $"after {outcome}, a second scrub: {string.Join("; ", repaired.Concat(damage))}");
         return outcome;
@@ -155,7 +155,7 @@ public sealed class BitRotTests(ITestOutputHelper output)
         host.Crash(CrashKind.PowerLoss);
         store = await host.OpenAsync();
         Assert.Equal(last, store.Status.Last.Seq);
-        await ReadAllAsync(store, run, last);
+        await TestBlocks.CheckAllAsync(store, StampsAt(run, last));
         var (repaired, damage) = await ScrubAsync(store);
         Assert.True(repaired.Count + damage.Count == 0, $"after {outcome}, a second scrub: {string.Join("; ", repaired.Concat(damage))}");
         return outcome;
@@ -164,7 +164,7 @@ public sealed class BitRotTests(ITestOutputHelper output)
     /// <summary>What a coordinator does: blocks are read from media and bad ones repaired, the store is scrubbed and kept up.</summary>
     private static async Task<string> HealAsync(IReplicaStore store, StoreRun run, long? last = null)
     {
-        if (await ReadAllAsync(store, run, last) == "refused") return "to be rebuilt";
+        if (await TestBlocks.CheckAllAsync(store, StampsAt(run, last)) == "refused") return "to be rebuilt";
         var outcome = "whole";
         var data = new byte[TestBlocks.BlockBytes];
         for (var i = 0; i < TestBlocks.Count; i++)
@@ -193,7 +193,7 @@ public sealed class BitRotTests(ITestOutputHelper output)
         }
 
         await store.FlushAsync();
-        Assert.NotEqual("refused", await ReadAllAsync(store, run, last));
+        Assert.NotEqual("refused", await TestBlocks.CheckAllAsync(store, StampsAt(run, last)));
         return outcome;
     }
 
@@ -212,30 +212,4 @@ public sealed class BitRotTests(ITestOutputHelper output)
     }
 
     private static long[] StampsAt(StoreRun run, long? last) => last is { } seq && seq < run.Model.Last.Seq ? run.Model.OperationAt(seq).Stamps : run.Model.Stamps;
-
-    /// <summary>What can be read is right.</summary>
-    private static async Task<string> ReadAllAsync(IReplicaStore store, StoreRun run, long? last = null)
-    {
-        var outcome = "whole";
-        var data = new byte[TestBlocks.BlockBytes];
-        for (var i = 0; i < TestBlocks.Count; i++)
-        {
-            try
-            {
-                await store.ReadAsync(TestBlocks.BlockAt(i), 1, data);
-                Assert.Equal(StampsAt(run, last)[i], TestBlocks.StampOf(data));
-            }
-            catch (BadBlockException failure)
-            {
-                Assert.Equal(TestBlocks.BlockAt(i), failure.Block);
-                outcome = "bad block";
-            }
-            catch (StoreCorruptException)
-            {
-                return "refused";
-            }
-        }
-
-        return outcome;
-    }
 }

@@ -71,7 +71,7 @@ public sealed class DamageTests(ITestOutputHelper output)
 
         // What was behind the flushed ones may be lost, but not in silence.
         Assert.Equal(status.Last.Seq < run.Model.Last.Seq, status.MayHaveLostTail);
-        var outcome = await ReadAllAsync(store, run);
+        var outcome = await TestBlocks.CheckAllAsync(store, run.Model.Stamps);
         await CheckLogAsync(store, run);
 
         // Nothing that goes on makes bad data look good.
@@ -88,36 +88,10 @@ public sealed class DamageTests(ITestOutputHelper output)
             }
         }
 
-        var later = await ReadAllAsync(store, run);
+        var later = await TestBlocks.CheckAllAsync(store, run.Model.Stamps);
         if (later == "refused") return outcome + ", refused later";
         Assert.Equal(outcome, later);
         if (outcome == "bad block") await RepairAsync(store, run);
-        return outcome;
-    }
-
-    /// <summary>Reads block by block: right, or bad, or nothing.</summary>
-    private static async Task<string> ReadAllAsync(IReplicaStore store, StoreRun run)
-    {
-        var outcome = "whole";
-        var data = new byte[TestBlocks.BlockBytes];
-        for (var i = 0; i < TestBlocks.Count; i++)
-        {
-            try
-            {
-                await store.ReadAsync(TestBlocks.BlockAt(i), 1, data);
-                Assert.Equal(run.Model.Stamps[i], TestBlocks.StampOf(data));
-            }
-            catch (BadBlockException failure)
-            {
-                Assert.Equal(TestBlocks.BlockAt(i), failure.Block);
-                outcome = "bad block";
-            }
-            catch (StoreCorruptException)
-            {
-                return "refused";
-            }
-        }
-
         return outcome;
     }
 
@@ -159,7 +133,7 @@ public sealed class DamageTests(ITestOutputHelper output)
             }
         }
 
-        Assert.Equal("whole", await ReadAllAsync(store, run));
+        Assert.Equal("whole", await TestBlocks.CheckAllAsync(store, run.Model.Stamps));
     }
 
     /// <summary>Flips a bit somewhere; every kind of place as often as the others.</summary>

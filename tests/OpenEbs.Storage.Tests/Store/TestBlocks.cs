@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using OpenEbs.Storage.Store;
+using Xunit;
 
 namespace OpenEbs.Storage.Tests.Store;
 
@@ -85,4 +86,30 @@ internal static class TestBlocks
     }
 
     private static ulong Word(long stamp, int index) => (ulong)stamp ^ ((ulong)index * 0x9E3779B97F4A7C15ul);
+
+    /// <summary>Reads block by block what must be there: it is, or it is bad, or nothing can be read.</summary>
+    public static async Task<string> CheckAllAsync(IReplicaStore store, IReadOnlyList<long> stamps)
+    {
+        var outcome = "whole";
+        var data = new byte[BlockBytes];
+        for (var i = 0; i < Count; i++)
+        {
+            try
+            {
+                await store.ReadAsync(BlockAt(i), 1, data);
+                Assert.Equal(stamps[i], StampOf(data));
+            }
+            catch (BadBlockException failure)
+            {
+                Assert.Equal(BlockAt(i), failure.Block);
+                outcome = "bad block";
+            }
+            catch (StoreCorruptException)
+            {
+                return "refused";
+            }
+        }
+
+        return outcome;
+    }
 }
