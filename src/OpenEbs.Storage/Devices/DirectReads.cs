@@ -59,6 +59,11 @@ public static unsafe class DirectReads
     /// <summary>False when the file system takes no direct read after all, or not with this alignment.</summary>
     private static bool TryRead(SafeFileHandle direct, string path, long offsetBytes, Span<byte> destination)
     {
+        fixed (byte* start = destination)
+        {
+            if (((nuint)start | (nuint)offsetBytes | (nuint)destination.Length) % Alignment == 0) return TryReadInto(direct, path, offsetBytes, start, destination.Length);
+        }
+
         var first = offsetBytes / Alignment * Alignment;
         var lengthBytes = (int)Math.Min(MostAtOnce, (offsetBytes + destination.Length - first + Alignment - 1) / Alignment * Alignment);
         var buffer = (byte*)NativeMemory.AlignedAlloc((nuint)lengthBytes, Alignment);
@@ -90,6 +95,24 @@ public static unsafe class DirectReads
         {
             NativeMemory.AlignedFree(buffer);
         }
+    }
+
+    /// <summary>The same without another buffer between: everything is aligned.</summary>
+    private static bool TryReadInto(SafeFileHandle direct, string path, long offsetBytes, byte* destination, int lengthBytes)
+    {
+        for (var done = 0; done < lengthBytes;)
+        {
+            var count = LinuxFiles.Read(direct, destination + done, (nuint)(lengthBytes - done), offsetBytes + done);
+            if (count == 0) throw new EndOfStreamException($"{path} was cut short: it ends at {offsetBytes + done}.");
+            if (count > 0) done += (int)count;
+            else if (FileFailures.Last is var error and not LinuxError.Interrupted)
+            {
+                if (error == LinuxError.InvalidArgument) return false;
+                throw FileFailures.Describe(error, $"read {lengthBytes} bytes at {offsetBytes} of", path);
+            }
+        }
+
+        return true;
     }
 
     private static void Fill(SafeFileHandle file, string path, long offsetBytes, Span<byte> destination)

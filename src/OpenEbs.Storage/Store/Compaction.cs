@@ -24,7 +24,7 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
     public bool IsNeeded(int deadSegments)
     {
         var segments = state.Segments;
-        var used = (long)(segments.Count - deadSegments) * segments.SegmentBytes;
+        var used = (long)(segments.Count + segments.FreeCount - deadSegments) * segments.SegmentBytes;
         var live = segments.LiveBlocks * FormatTags.PageBytes;
         if (state.IsPressed) return used > (live * PressedThreshold) + segments.SegmentBytes;
         var threshold = state.Options.CompactionThreshold;
@@ -43,7 +43,7 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
     {
         if (_seenNumber == state.Segments.NextNumber && !_behind) return false;
         _seenNumber = state.Segments.NextNumber;
-        var used = (long)(state.Segments.Count - DeadSegments) * state.Segments.SegmentBytes;
+        var used = (long)(state.Segments.Count + state.Segments.FreeCount - DeadSegments) * state.Segments.SegmentBytes;
         var live = state.Segments.LiveBlocks * FormatTags.PageBytes;
         return _behind = used > (live * (state.Options.CompactionThreshold + 0.1)) + (2L * state.Options.CompactionSlackSegments * state.Segments.SegmentBytes);
     }
@@ -78,7 +78,7 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
         _victim = state.Segments.All.Where(Choosable).MinBy(s => s.LiveBlocks);
         if (_victim is not null && _victim.LiveBlocks > blocks * 9 / 10) _victim = null;
         _resets = state.Resets;
-        if (_victim is not null) _window.Open(_victim.File);
+        if (_victim is not null) _window.Open(_victim);
         _offset = FormatTags.PageBytes;
         _lsn = _victim?.StartLsn ?? 0;
     }
@@ -108,7 +108,10 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
 
                     // The next step looks at this record again; what was moved no longer matches.
                     if (moves.IsFull) return false;
-                    await moves.TryAddAsync(operation.Block + i, entry, _window.Read);
+                    if (await moves.TryAddAsync(operation.Block + i, entry, _window.Read)) continue;
+
+                    // Bad on media: the page cache may still have it as it was.
+                    await moves.TryAddAsync(operation.Block + i, entry, victim.File.ReadAsync);
                 }
             }
 
