@@ -24,7 +24,7 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
     public bool IsNeeded(int deadSegments)
     {
         var segments = state.Segments;
-        var used = (long)(segments.Count + segments.FreeCount - deadSegments) * segments.SegmentBytes;
+        var used = (long)(segments.Count - deadSegments) * segments.SegmentBytes;
         var live = segments.LiveBlocks * FormatTags.PageBytes;
         if (state.IsPressed) return used > (live * PressedThreshold) + segments.SegmentBytes;
         var threshold = state.Options.CompactionThreshold;
@@ -43,7 +43,7 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
     {
         if (_seenNumber == state.Segments.NextNumber && !_behind) return false;
         _seenNumber = state.Segments.NextNumber;
-        var used = (long)(state.Segments.Count + state.Segments.FreeCount - DeadSegments) * state.Segments.SegmentBytes;
+        var used = (long)(state.Segments.Count - DeadSegments) * state.Segments.SegmentBytes;
         var live = state.Segments.LiveBlocks * FormatTags.PageBytes;
         return _behind = used > (live * (state.Options.CompactionThreshold + 0.1)) + (2L * state.Options.CompactionSlackSegments * state.Segments.SegmentBytes);
     }

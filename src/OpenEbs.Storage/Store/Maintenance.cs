@@ -3,8 +3,7 @@ namespace OpenEbs.Storage.Store;
 /// <summary>What a store does beside its appends: checkpoints, segments ahead of need, compaction; which of them is due, one bounded step at a time.</summary>
 internal sealed class Maintenance(StoreState state, Compaction compaction, Evacuation evacuation, LogFlusher flusher)
 {
-    private const int MostFreeSegments = 6;
-    private const int MostFreeAtRest = 2;
+    private const int MostFreeSegments = 2;
     private const int UrgentBytes = 64 << 10;
     private readonly Checkpoints _checkpoints = new(state, flusher.FlushAsync);
     private readonly SegmentsAhead _ahead = new(state);
@@ -86,7 +85,6 @@ internal sealed class Maintenance(StoreState state, Compaction compaction, Evacu
     private async ValueTask<bool> RestAsync()
     {
         (var before, _restedAt) = (_restedAt, state.Last);
-        if (before == state.Last && state.Segments.FreeCount > MostFreeAtRest) return state.Segments.DeleteFree();
         if (before != state.Last || state.CommitSeq < state.Last.Seq || _checkpoints.Phase != CheckpointPhase.None) return false;
         if (state.LogBytes == 0 || (compaction.DeadSegments == 0 && !compaction.HasSparse(isInCheckpoint: false))) return compaction.HasSparse(isInCheckpoint: true) && await compaction.StepAsync();
         await CaptureAsync();
