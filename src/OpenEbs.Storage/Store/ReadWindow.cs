@@ -7,7 +7,7 @@ namespace OpenEbs.Storage.Store;
 
 /// <summary>Reads a segment from front to end in large pieces, and for the last time, for a caller that takes many small ones: a piece that is not in the page cache costs a wait of its own.</summary>
 /// <remarks>
-/// What is not cached is read from media, past the page cache: its pages would be used once, and taking fresh memory for them, copying and giving it back costs several times what the device does. An
+/// What is not cached is read from media, past the page cache: its pages would be used once, and taking memory for them, copying and giving it back cost more than the read did (measured under random writes). An
 /// attempt without waiting is no cheaper: the kernel begins to read ahead in it, on the thread that must not wait.
 /// </remarks>
 internal sealed class ReadWindow
