@@ -95,7 +95,8 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
         moves.Clear();
         for (var headers = 0; headers < HeadersPerStep; headers++)
         {
-            if (await ReadHeaderAsync(victim) is not { } header) return true;
+            // Bad on media, a header as well as a block: the page cache may still have it as it was.
+            if ((await ReadHeaderAsync(victim, _window.Read) ?? await ReadHeaderAsync(victim, victim.File.ReadAsync)) is not { } header) return true;
             var offset = (uint)((_offset + header.HeaderBytes) / FormatTags.PageBytes);
             foreach (var operation in header.Operations)
             {
@@ -109,8 +110,6 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
                     // The next step looks at this record again; what was moved no longer matches.
                     if (moves.IsFull) return false;
                     if (await moves.TryAddAsync(operation.Block + i, entry, _window.Read)) continue;
-
-                    // Bad on media: the page cache may still have it as it was.
                     await moves.TryAddAsync(operation.Block + i, entry, victim.File.ReadAsync);
                 }
             }
@@ -123,11 +122,11 @@ internal sealed class Compaction(StoreState state, BlockMoves moves)
     }
 
     /// <summary>What cannot be read is as good as damaged: what lies behind stays where it is (<see cref="Evacuation"/> moves it).</summary>
-    private async ValueTask<RecordHeader?> ReadHeaderAsync(Segment victim)
+    private async ValueTask<RecordHeader?> ReadHeaderAsync(Segment victim, Func<long, Memory<byte>, ValueTask> read)
     {
         try
         {
-            return await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn, _window.Read, _page);
+            return await LogScan.ReadHeaderAsync(state, victim, _offset, _lsn, read, _page);
         }
         catch (IOException)
         {
