@@ -10,7 +10,7 @@ var trace = new Option<bool>("--trace") { Description = "Print what happens." };
 var threads = new Option<int>("--threads") { Description = "Runs at the same time.", DefaultValueFactory = _ => Math.Max(1, Environment.ProcessorCount) };
 var memory = new Option<bool>("--memory-stores") { Description = "In-memory replica stores only: errors found are the protocol's." };
 var keepGoing = new Option<bool>("--keep-going") { Description = "Do not stop at the first failure." };
-var broken = new Option<string?>("--broken") { Description = "Run a deliberately broken variant: " + string.Join(", ", AllBreakages.List.Select(breakage => breakage.Name)) + "." };
+var broken = new Option<string?>("--broken") { Description = "Run a deliberately broken variant: " + string.Join(", ", AllBreakages.List.Select(breakage => breakage.Name)) + "; or, for the unbroken system in the worlds of such a one, \"control of NAME\"." };
 var root = new RootCommand("Runs whole clusters of the volume's real code in a simulated world and checks the promises of the design.") { seeds, seed, commands, trace, threads, memory, keepGoing, broken };
 root.SetAction(parsed =>
 {

@@ -87,11 +87,11 @@ public sealed class WorldSettings
         DrawHiddenRot(random);
     }
 
-    public int ReplicaCount { get; }
+    public int ReplicaCount { get; private set; }
 
     public int HostCount { get; }
 
-    public int MinInSync { get; }
+    public int MinInSync { get; private set; }
 
     public bool WriteCache { get; }
 
@@ -199,6 +199,17 @@ public sealed class WorldSettings
         };
         if (kinds is [FaultKind.FullPool]) LetSpaceRunOut(random);
         if (kinds is [FaultKind.HiddenRot]) UsesRealStores = true;
+        if (kinds is [FaultKind.PowerLoss, FaultKind.SecondCoordinator]) LeaveMuchUnflushed(random);
+    }
+
+    /// <summary>What a loss of power takes is much, and is sent again little by little: time for another coordinator to come in the middle.</summary>
+    private void LeaveMuchUnflushed(SeededRandom random)
+    {
+        if (random.Chance(0.5)) (ReplicaCount, MinInSync) = (1, 1);
+        (ReadRate, FlushRate, ForceUnitAccessRate, ThinkTime) = (0.1, 0, 0, TimeSpan.FromMilliseconds(40));
+        (FaultInterval, FaultLength) = (TimeSpan.FromMilliseconds(500), TimeSpan.FromMilliseconds(100));
+        Network = Network with { MeanDelay = TimeSpan.FromMilliseconds(3) };
+        Coordinator = Coordinator with { FlushInterval = TimeSpan.FromSeconds(5), MaxBatchOperations = 1 };
     }
 
     private void DrawWork(SeededRandom random)

@@ -119,7 +119,7 @@ public sealed partial class ReplicaSession(Func<StoreOpening, ValueTask<IReplica
             {
                 // A repeated request may begin with operations that are here already: apply the rest.
                 var skip = (int)(last + 1 - batch.FirstSeq);
-                var rest = skip == 0 ? batch : new StoreBatch(batch.Epoch, last + 1, batch.Operations[skip..]);
+                var rest = skip == 0 ? batch : batch with { FirstSeq = last + 1, Operations = batch.Operations[skip..] };
                 // A rebuild leaves the last space to others, and so does what flows to its replica meanwhile.
                 await store.AppendAsync(rest with { MayUseReserve = store.Consistency == ReplicaConsistency.Prefix });
             }

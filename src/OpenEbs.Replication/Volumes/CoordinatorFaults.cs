@@ -29,6 +29,9 @@ internal sealed record CoordinatorFaults
     /// <summary>Acknowledges flushes at once (breaks P2).</summary>
     public bool SkipFlush { get; init; }
 
+    /// <summary>Tells a replica with the first operation that it sends again that nothing is missing any more (breaks P1 and P2).</summary>
+    public bool EndDoubtEarly { get; init; }
+
     /// <summary>Refuses writes for good once a pool was full (breaks P8).</summary>
     public bool StayFull { get; init; }
 

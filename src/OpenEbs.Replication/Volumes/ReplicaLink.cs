@@ -71,6 +71,9 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
     public bool IsLeaving => Incarnation != Guid.Empty && LeavingIncarnation == Incarnation;
 
+    /// <summary>Nothing above was acknowledged in the replica's earlier lives. Before it has everything up to there, what it may have lost with its host's power is not made good.</summary>
+    public long LevelSeq { get; set; }
+
     /// <summary>The next operation to send.</summary>
     public long NextSeq { get; private set; }
 
@@ -307,7 +310,8 @@ internal sealed class ReplicaLink(VolumeContext context, ILinkOwner owner, Repli
 
         var options = context.Options;
         var group = context.Log.Group(NextSeq, toSeq, options.MaxBatchOperations, options.MaxBatchBytes);
-        var request = new AppendRequest(context.Epoch, Incarnation, context.CommitSeq, new StoreBatch(context.Epoch, group.FirstSeq, group.Stored), flush: false, group) { IsReadElsewhere = context.IsReadElsewhere(this) };
+        var batch = new StoreBatch(context.Epoch, group.FirstSeq, group.Stored);
+        var request = new AppendRequest(context.Epoch, Incarnation, context.CommitSeq, batch with { EndsDoubt = batch.LastSeq >= LevelSeq }, flush: false, group) { IsReadElsewhere = context.IsReadElsewhere(this) };
         var sentAt = context.Now;
         InFlightSince = sentAt;
         AppendReply reply;

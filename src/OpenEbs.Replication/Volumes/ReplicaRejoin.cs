@@ -26,7 +26,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
             source.Learn(read.Outcome);
             if (read.Outcome != ReplicaOutcome.Ok) throw new LogUnavailableException($"replica {source.Entry.Id} cannot send its log from seq {next}: {read.Reason}{read.Outcome}");
             if (read.Batch is not { } batch) return;
-            using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, batch, flush: false) { IsReadElsewhere = context.IsReadElsewhere(target) };
+            using var request = new AppendRequest(context.Epoch, target.Incarnation, context.CommitSeq, batch with { EndsDoubt = batch.LastSeq >= target.LevelSeq }, flush: false) { IsReadElsewhere = context.IsReadElsewhere(target) };
             var reply = await target.Channel.AppendAsync(request.AddReference());
             if (reply.Outcome != ReplicaOutcome.Ok || reply.LastSeq < batch.LastSeq) throw new IOException($"replica {target.Entry.Id} refused operations from its source: {reply.Outcome} {reply.Reason}");
 
@@ -132,6 +132,7 @@ internal sealed partial class ReplicaRejoin(VolumeContext context, VolumeReads r
         }
 
         link.Incarnation = opened.Incarnation;
+        link.LevelSeq = context.Faults.EndDoubtEarly ? 0 : context.Log.LastSeq;
         link.UsedBytes = opened.Status.UsedBytes;
         context.History!.LastSeq = context.Log.LastSeq;
         var match = context.History.Match(opened.Status);

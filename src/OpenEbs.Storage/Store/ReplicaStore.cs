@@ -130,7 +130,7 @@ public sealed partial class ReplicaStore : IReplicaStore
             for (var i = 0; i < batch.Operations.Length; i++) offset += await ApplyAsync(batch.Operations.Span[i], place.Segment.Number, offset, batch.FirstSeq + i);
             _state.Last = new LogPosition(batch.Epoch, batch.LastSeq);
             _state.Index.Add(new LogIndexEntry(batch.Epoch, batch.FirstSeq, batch.LastSeq, _state.NextLsn - 1, place.Segment.Number, place.OffsetBytes, place.HeaderBytes));
-            if (_state.TailInDoubt && batch.Epoch == _state.FenceEpoch) TrustTail();
+            if (_state.TailInDoubt && batch.EndsDoubt) TrustTail();
         }
         finally
         {

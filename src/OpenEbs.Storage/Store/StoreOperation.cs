@@ -35,5 +35,8 @@ public readonly record struct StoreBatch(long Epoch, long FirstSeq, ReadOnlyMemo
     /// <summary>The operations have their place in the volume's order, and room was found for them when they got it: they may use the space that is kept for housekeeping rather than fail.</summary>
     public bool MayUseReserve { get; init; }
 
+    /// <summary>With the last of them the replica has everything that was ever acknowledged to be on it: whatever a loss of power took is there again (<see cref="StoreStatus.MayHaveLostTail"/>).</summary>
+    public bool EndsDoubt { get; init; }
+
     public long LastSeq => FirstSeq + Operations.Length - 1;
 }

@@ -59,8 +59,8 @@ public sealed record StoreStatus
     public required long RebuildBaseSeq { get; init; }
 
     /// <summary>False when the store was opened after anything but a clean close, and the host has rebooted since (boot id differs): operations
-    /// acknowledged but not flushed may be missing. It stays true, also across further openings, until the first append whose epoch is the fence's (a replica that a coordinator
-    /// has levelled and taken into service) or the end of a rebuild.</summary>
+    /// acknowledged but not flushed may be missing. It stays true, also across further openings, until a coordinator has sent all that may be missing
+    /// (<see cref="StoreBatch.EndsDoubt"/>) or the end of a rebuild.</summary>
     public required bool MayHaveLostTail { get; init; }
 
     /// <summary>Its map or its log was found damaged: it serves what can still be read, and is to be discarded and rebuilt as soon as others have everything. False again only for a new store.</summary>

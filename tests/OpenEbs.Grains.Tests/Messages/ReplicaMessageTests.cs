@@ -17,7 +17,7 @@ public class ReplicaMessageTests
         var owner = new Owner();
         var incarnation = Guid.NewGuid();
         StoreOperation[] operations = [Write(7, 2, 1), new(OperationKind.Unmap, 100, 1L << 30, default, default), new(OperationKind.Mark, 0, 0, default, default), Write(1L << 33, 1, 200)];
-        var sent = new AppendRequest(9, incarnation, 41, new StoreBatch(8, 42, operations), flush: true, owner) { IsReadElsewhere = true };
+        var sent = new AppendRequest(9, incarnation, 41, new StoreBatch(8, 42, operations) { EndsDoubt = true }, flush: true, owner) { IsReadElsewhere = true };
 
         var argument = Wire.Copy(Wire.Silo, sent);
         Assert.Same(sent, argument);
@@ -27,7 +27,7 @@ public class ReplicaMessageTests
 
         Assert.True(owner.IsDisposed);
         Assert.Equal((9L, incarnation, 41L, true, true), (received.Epoch, received.Incarnation, received.CommitSeq, received.Flush, received.IsReadElsewhere));
-        Assert.Equal((8L, 42L, 45L), (received.Batch.Epoch, received.Batch.FirstSeq, received.Batch.LastSeq));
+        Assert.Equal((8L, 42L, 45L, true), (received.Batch.Epoch, received.Batch.FirstSeq, received.Batch.LastSeq, received.Batch.EndsDoubt));
         for (var i = 0; i < operations.Length; i++)
         {
             var operation = received.Batch.Operations.Span[i];

@@ -14,6 +14,7 @@ public static class AllBreakages
         // What a stale coordinator wrote over the record stays there: the replica that it dropped then never becomes in sync again in the record.
         new() { Name = "ignore-record-conflicts", Favours = [FaultKind.SplitBrain, FaultKind.SecondCoordinator], Breaks = [Promise.AcknowledgedIsReplicated, Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.EpochsRise, Promise.FaultsAreInvisible], WrapRecords = records => new ForcedRecordStore(records) },
         new() { Name = "skip-flush", Breaks = [Promise.FlushedIsDurable], CoordinatorFaults = new CoordinatorFaults { SkipFlush = true } },
+        new() { Name = "end-doubt-early", Favours = [FaultKind.PowerLoss, FaultKind.SecondCoordinator], Breaks = [Promise.AcknowledgedIsReplicated, Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], CoordinatorFaults = new CoordinatorFaults { EndDoubtEarly = true } },
         new() { Name = "lying-flush", Breaks = [Promise.FlushedIsDurable, Promise.PrefixAfterPowerLoss], WrapStore = store => new LyingFlushStore(store) },
         new() { Name = "skip-epoch-check", Favours = [FaultKind.SecondCoordinator, FaultKind.PauseCoordinator], Breaks = [Promise.ReadsSeeLastWrite, Promise.LogsMatch, Promise.AcknowledgedIsReplicated], ReplicaFaults = new ReplicaFaults { SkipEpochCheck = true } },
         new() { Name = "skip-lease", Favours = [FaultKind.SplitBrain], Breaks = [Promise.ReadsSeeLastWrite], CoordinatorFaults = new CoordinatorFaults { SkipLease = true } },
@@ -37,7 +38,8 @@ public static class AllBreakages
     /// <summary>The unbroken system under the same favoured faults: must keep every promise, or the breakages prove nothing.</summary>
     public static IEnumerable<Breakage> Controls => List.Where(breakage => breakage.Favours.Count > 0).Select(breakage => Breakage.None with { Name = $"control of {breakage.Name}", Favours = breakage.Favours });
 
+    /// <summary>A broken variant, or a control by its own name ("control of ...").</summary>
     /// <exception cref="ArgumentException">There is none of that name; the message lists them.</exception>
-    public static Breakage Named(string name) => List.FirstOrDefault(breakage => breakage.Name == name)
+    public static Breakage Named(string name) => List.Concat(Controls).FirstOrDefault(breakage => breakage.Name == name)
         ?? throw new ArgumentException($"There is no breakage {name}; there are {string.Join(", ", List.Select(breakage => breakage.Name))}.");
 }

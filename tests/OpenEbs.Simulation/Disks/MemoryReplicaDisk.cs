@@ -110,7 +110,7 @@ public sealed class MemoryReplicaDisk(SeededRandom random, TimeProvider time, Fu
 
         public async ValueTask AppendAsync(StoreBatch batch)
         {
-            if (batch.Epoch == disk._fenceEpoch) disk._mayHaveLostTail = false;
+            if (batch.EndsDoubt) disk._mayHaveLostTail = false;
             var copy = batch with { Operations = batch.Operations.ToArray().Select(Copy).ToArray() };
             await inner.AppendAsync(copy);
             disk._calls.Add(store => store.AppendAsync(copy));

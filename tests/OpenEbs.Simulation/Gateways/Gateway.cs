@@ -213,16 +213,19 @@ internal sealed class Gateway(World world, int number, bool retries)
         world.Log($"gateway {number} gives up coordinator-{_activation!.Number}: {reason}");
         if (!_activation.IsUsable || retries) _distrusted.Add(_activation);
         _activation = null;
-        foreach (var entry in _entries.Where(entry => entry.IsSent).ToArray())
+        var givenUp = new List<Entry>();
+        foreach (var entry in _entries.Where(entry => entry.IsSent).Reverse())
         {
             entry.IsSent = false;
             if (!entry.Command.Changes) continue;
-            if (retries && entry.Command.Kind != CommandKind.CompareAndWrite && !entry.IsOvertaken)
-            {
-                entry.OutcomeUnknown = true;
-                continue;
-            }
 
+            // What is not tried again may have been seen. An earlier one that overlaps it would undo it.
+            if (retries && entry.Command.Kind != CommandKind.CompareAndWrite && !entry.IsOvertaken && !givenUp.Exists(later => later.Command.Overlaps(entry.Command))) entry.OutcomeUnknown = true;
+            else givenUp.Add(entry);
+        }
+
+        foreach (var entry in Enumerable.Reverse(givenUp))
+        {
             world.History.Complete(entry.Command, CommandOutcome.Unknown, reason);
             Remove(entry);
         }

@@ -132,7 +132,7 @@ internal sealed class StoreRun(IStoreHost host, int seed)
         var text = string.Join(" ", batch.Operations.ToArray().Select(operation => $"{operation.Kind}({operation.Block}+{operation.BlockCount})"));
         if (!await CallAsync($"append {batch.Epoch}/{batch.FirstSeq} {text}", () => Store.AppendAsync(batch), model => model.Append(batch))) return false;
         _appendedSinceOpen = true;
-        if (batch.Epoch == Model.FenceEpoch) TrustTail();
+        if (batch.EndsDoubt) TrustTail();
         return true;
     }
 
@@ -154,7 +154,7 @@ internal sealed class StoreRun(IStoreHost host, int seed)
             if (operations[i].Kind == OperationKind.Write) left -= blocks;
         }
 
-        return new StoreBatch(_epoch, Model.Last.Seq + 1, operations);
+        return new StoreBatch(_epoch, Model.Last.Seq + 1, operations) { EndsDoubt = Random.Next(2) == 0 };
     }
 
     public async Task<bool> FlushAsync()

@@ -12,13 +12,14 @@ using Orleans.Serialization.WireProtocol;
 namespace OpenEbs.Grains.Replicas.Messages;
 
 /// <summary>Wire form of an <see cref="AppendRequest"/>: a <see cref="WireFrame"/> whose header is i64 epoch, 16 bytes incarnation, i64 commit seq, i64 batch epoch, i64 first seq, i32 number of
-/// operations, u8 flags (1: flush, 2: read elsewhere), 3 reserved, and whose body is a <see cref="BatchWire"/>. Writing releases one reference; reading rents one buffer for all data.</summary>
+/// operations, u8 flags (1: flush, 2: read elsewhere, 4: ends doubt), 3 reserved, and whose body is a <see cref="BatchWire"/>. Writing releases one reference; reading rents one buffer for all data.</summary>
 [RegisterSerializer]
 internal sealed class AppendRequestCodec : IFieldCodec<AppendRequest>
 {
     private const int HeaderBytes = 56;
     private const byte FlushFlag = 1;
     private const byte ReadElsewhereFlag = 2;
+    private const byte EndsDoubtFlag = 4;
 
     public void WriteField<TBufferWriter>(ref Writer<TBufferWriter> writer, uint fieldIdDelta, Type? expectedType, AppendRequest? value)
         where TBufferWriter : IBufferWriter<byte>
@@ -41,7 +42,7 @@ internal sealed class AppendRequestCodec : IFieldCodec<AppendRequest>
         BinaryPrimitives.WriteInt64LittleEndian(header[32..], value.Batch.Epoch);
         BinaryPrimitives.WriteInt64LittleEndian(header[40..], value.Batch.FirstSeq);
         BinaryPrimitives.WriteInt32LittleEndian(header[48..], value.Batch.Operations.Length);
-        header[52] = (byte)((value.Flush ? FlushFlag : 0) | (value.IsReadElsewhere ? ReadElsewhereFlag : 0));
+        header[52] = (byte)((value.Flush ? FlushFlag : 0) | (value.IsReadElsewhere ? ReadElsewhereFlag : 0) | (value.Batch.EndsDoubt ? EndsDoubtFlag : 0));
         writer.WriteVarUInt32(checked((uint)(prefixed.Length + BatchWire.Measure(value.Batch))));
         writer.Write(prefixed);
         BatchWire.Write(ref writer, value.Batch);
@@ -57,7 +58,7 @@ internal sealed class AppendRequestCodec : IFieldCodec<AppendRequest>
         var end = WireFrame.Begin(ref reader, header);
         var received = BatchWire.Read(ref reader, end, BinaryPrimitives.ReadInt32LittleEndian(header[48..]));
         WireFrame.End(ref reader, end);
-        var batch = new StoreBatch(BinaryPrimitives.ReadInt64LittleEndian(header[32..]), BinaryPrimitives.ReadInt64LittleEndian(header[40..]), received.Memory);
+        var batch = new StoreBatch(BinaryPrimitives.ReadInt64LittleEndian(header[32..]), BinaryPrimitives.ReadInt64LittleEndian(header[40..]), received.Memory) { EndsDoubt = (header[52] & EndsDoubtFlag) != 0 };
         return new AppendRequest(
             BinaryPrimitives.ReadInt64LittleEndian(header),
             new Guid(header[8..24]),
