@@ -114,20 +114,17 @@ public static class SimulationRun
         var gateway = new Gateway(world, gatewayNumber, retries: true);
         await ReadAllAsync(world, gateway);
         var deadline = world.Scheduler.Now + HealingLimit.Ticks;
-        while (world.Records.Record.Replicas.Any(entry => entry.Standing != ReplicaStanding.InSync) || world.Members.Any(replica => !replica.IsOpen || replica.IsClosing)
-            || world.Placement.Activations.Any(activation => activation.IsChangingReplicas))
+        long[] found;
+        do
         {
-            if (world.Scheduler.Now > deadline) throw Stuck(world, $"{HealingLimit} {when} not all replicas are in sync");
+            await AwaitInSyncAsync(world, gateway, when, deadline);
 
-            // Without I/O: the coordinator's heartbeat has to find out what is missing. Only where there is none a read opens the volume, as the cluster's upkeep does.
-            if (!world.Placement.Activations.Any(activation => activation.IsUsable)) await SubmitAsync(world, gateway, () => CreateRead(world, 0, 8));
-            await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
-            world.Placement.Sweep();
+            // Anew: a write whose initiator gave up may have taken effect meanwhile.
+            found = await ReadAllAsync(world, gateway);
+            await SubmitAsync(world, gateway, () => new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Flush, FirstSector = 0, SectorCount = 0, ForceUnitAccess = false });
         }
+        while (!AreInSync(world)); // One that was being brought back may have been left out rather than waited for.
 
-        // Anew: a write whose initiator gave up may have taken effect meanwhile.
-        var found = await ReadAllAsync(world, gateway);
-        await SubmitAsync(world, gateway, () => new VolumeCommand { Id = world.NextCommandId(), Kind = CommandKind.Flush, FirstSector = 0, SectorCount = 0, ForceUnitAccess = false });
         foreach (var replica in world.Members.ToArray())
         {
             var bad = replica.Ledger.BadBlocksSeen;
@@ -141,6 +138,22 @@ public static class SimulationRun
                 throw new PromiseBrokenException(Promise.PrefixAfterPowerLoss,
                     $"{when} replica {replica.Id} at {replica.Ledger.Last} has write {expected[different]} in sector {different}, the volume answered {found[different]}.");
             }
+        }
+    }
+
+    private static bool AreInSync(World world) => world.Records.Record.Replicas.All(entry => entry.Standing == ReplicaStanding.InSync);
+
+    private static async Task AwaitInSyncAsync(World world, Gateway gateway, string when, long deadline)
+    {
+        while (!AreInSync(world) || world.Members.Any(replica => !replica.IsOpen || replica.IsClosing)
+            || world.Placement.Activations.Any(activation => activation.IsChangingReplicas))
+        {
+            if (world.Scheduler.Now > deadline) throw Stuck(world, $"{HealingLimit} {when} not all replicas are in sync");
+
+            // Without I/O: the coordinator's heartbeat has to find out what is missing. Only where there is none a read opens the volume, as the cluster's upkeep does.
+            if (!world.Placement.Activations.Any(activation => activation.IsUsable)) await SubmitAsync(world, gateway, () => CreateRead(world, 0, 8));
+            await world.Scheduler.Delay(TimeSpan.FromMilliseconds(200));
+            world.Placement.Sweep();
         }
     }
 
