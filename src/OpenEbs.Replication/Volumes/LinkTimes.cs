@@ -26,11 +26,15 @@ internal sealed class LinkTimes
     public int TimesSetAside { get; set; }
 }
 
-/// <summary>The mean time of requests of one kind in a window.</summary>
+/// <summary>How long requests of one kind take in a window.</summary>
+/// <remarks>
+/// The mean of their times, each weighted by itself: what the request takes that is under way at a random moment of the time that is spent on them. For equal times that is the plain mean. But a replica that hangs for half a
+/// second and is quick for the rest of each, has its one long request hidden in the plain mean by the many short ones, the better the quicker it otherwise is; those who wait for it find nothing but that one.
+/// </remarks>
 internal sealed class RequestTimes
 {
-    private long _ticks;
-    private int _count;
+    private double _ticks;
+    private double _squares;
 
     /// <summary>In the last window; 0 when nothing was asked.</summary>
     public long Mean { get; private set; }
@@ -38,16 +42,14 @@ internal sealed class RequestTimes
     public void Add(long ticks)
     {
         _ticks += ticks;
-        _count++;
+        _squares += (double)ticks * ticks;
     }
 
-    /// <summary>Ends a window. A request under way since <paramref name="since"/> (0 for none) counts, by its time so far, when that is longer than the others took.</summary>
+    /// <summary>Ends a window. A request under way since <paramref name="since"/> (0 for none) counts, by its time so far.</summary>
     public void EndWindow(long now, long since)
     {
-        var age = since == 0 ? 0 : now - since;
-        if (_count == 0) Mean = age;
-        else if (age > _ticks / _count) Mean = (_ticks + age) / (_count + 1);
-        else Mean = _ticks / _count;
-        (_ticks, _count) = (0, 0);
+        if (since != 0) Add(now - since);
+        Mean = _ticks > 0 ? (long)(_squares / _ticks) : 0;
+        (_ticks, _squares) = (0, 0);
     }
 }

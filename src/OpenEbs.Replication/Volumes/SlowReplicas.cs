@@ -2,7 +2,7 @@ namespace OpenEbs.Replication.Volumes;
 
 /// <summary>Which replicas are too slow to be waited for. Every write waits for the slowest in-sync replica, so one slow disk or node makes the whole volume slow.</summary>
 /// <remarks>
-/// The policy, with the numbers of <see cref="CoordinatorOptions"/>: time is cut into windows of a fifth of SlowPeriod. In each, the mean time of a replica's appends, and of its flushes, is set beside what
+/// The policy, with the numbers of <see cref="CoordinatorOptions"/>: time is cut into windows of a fifth of SlowPeriod. In each, the mean time of a replica's appends, and of its flushes (<see cref="RequestTimes"/>), is set beside what
 /// the volume would wait for without it: the slowest of the quickest minInSync others. It was slow when its mean is above SlowFactor times that and above SlowAppend or SlowFlush. One that was slow in five
 /// windows running is set aside: it leaves the in-sync set, is brought level at once, and is sent operations as they come without being waited for. It is taken back after SlowHold, doubled each time it comes to that
 /// again, when it was not slow in the last window; and at once when the volume needs it, for being slow is better than being frozen.
@@ -95,7 +95,7 @@ internal sealed class SlowReplicas(VolumeContext context)
             var without = others.Select(other => of(other.Times).Mean).Order().ElementAt(needed - 1);
             var mean = of(times).Mean;
             if (mean <= context.Ticks(floor) || mean <= context.Options.SlowFactor * without) return;
-            times.Slowness = $"its {what} take {Milliseconds(mean)} ms on average, those of others {Milliseconds(without)} ms";
+            times.Slowness = $"its {what} take {Milliseconds(mean)} ms, those of others {Milliseconds(without)} ms";
         }
     }
 
