@@ -25,6 +25,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private static readonly TimeSpan BusyDelay = TimeSpan.FromMilliseconds(5);
     private static readonly TimeSpan AfterWriteDelay = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan IdleDelay = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestIdleDelay = TimeSpan.FromSeconds(20);
 
     private readonly LocalPools _pools;
     private readonly IReplicaStoreProvider _stores;
@@ -38,6 +39,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private IDisposable? _device;
     private IGrainTimer? _maintenance;
     private bool _isIdle = true;
+    private TimeSpan _idleDelay = IdleDelay;
     private VolumeRecord? _record;
     private readonly AsyncTurn _opening = new();
     private readonly AsyncTurn _keeping = new();
@@ -271,6 +273,7 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
     private void WakeMaintenance()
     {
         _isIdle = false;
+        _idleDelay = IdleDelay;
         _maintenance?.Change(AfterWriteDelay, IdleDelay);
     }
 
@@ -288,7 +291,13 @@ internal sealed partial class ReplicaGrain : Grain, IReplicaGrain
         var steps = 0;
         while (steps < MaxStepsPerTick && !cancellationToken.IsCancellationRequested && await _session.MaintainAsync()) steps++;
         _isIdle = steps == 0;
-        if (!_isIdle) _maintenance?.Change(steps == MaxStepsPerTick ? BusyDelay : AfterWriteDelay, IdleDelay);
+        if (!_isIdle) _maintenance?.Change(steps == MaxStepsPerTick ? BusyDelay : AfterWriteDelay, _idleDelay = IdleDelay);
+        else if (_idleDelay < LongestIdleDelay)
+        {
+            // A node with thousands of replicas has more to do than look after those that nobody uses.
+            _idleDelay *= 2;
+            _maintenance?.Change(_idleDelay, _idleDelay);
+        }
     }
 
     [LoggerMessage(1100, LogLevel.Information, "Replica {Replica}: deleted from pool {Pool}")]

@@ -6,6 +6,8 @@ namespace OpenEbs.Replication.Volumes;
 /// <summary>Which replicas acknowledgements rest on: takes out those that stay away, and brings back those that return.</summary>
 internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads, ILinkOwner owner)
 {
+    private const int BeatsUntilQuiet = 10;
+    private const int QuietBeats = 5;
     private readonly ILogger _logger = context.Logger;
     private VolumeRecord? _told;
 
@@ -38,14 +40,16 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
     }
 
     /// <summary>Calls every live replica now and then: with no I/O under way nothing else would find out that one is gone, nor tell them how far the commit point has come, up to which
-    /// they may free space.</summary>
+    /// they may free space. Those of a volume that has not been written to for a while are called less often; what is known of them without asking is looked at as before.</summary>
     public async Task BeatAsync()
     {
         try
         {
+            var (quiet, lastSeq) = (0, 0L);
             while (true)
             {
                 await context.Delay(context.Options.HeartbeatInterval);
+                (quiet, lastSeq) = (context.Log.LastSeq == lastSeq ? quiet + 1 : 0, context.Log.LastSeq);
                 Watch(opened: true);
                 _ = SharedUnit.WitnessAsync(context);
                 if (_told != context.Keeper.Record)
@@ -57,7 +61,9 @@ internal sealed partial class InSyncSet(VolumeContext context, VolumeReads reads
 
                 foreach (var link in context.Links)
                 {
-                    if (link.State == LinkState.Live) _ = link.RenewLeaseAsync();
+                    if (link.State != LinkState.Live) continue;
+                    if (quiet < BeatsUntilQuiet || quiet % QuietBeats == 0) _ = link.RenewLeaseAsync();
+                    else if (link.Channel.Obstacle is { } obstacle) link.GoDown(obstacle);
                 }
             }
         }
